@@ -1,0 +1,177 @@
+"""Runs every check and test suite and counts: the last line is ``N passed, M failed``.
+
+Started by scripts/test, from the checkout, with the Python of .venv. A lint, type or contract check
+counts as one test, and so does a script in tests/smoke. A suite that ran nothing has failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+LIMIT_SECONDS = 45 * 60
+"""For one suite; what hangs longer is killed and has failed."""
+
+TRIAL = (sys.executable, "-W", "error::RuntimeWarning", "-m", "twisted.trial")
+CHECKS = (
+    ("ruff check", ("ruff", "check", ".")),
+    ("ruff format", ("ruff", "format", "--check", ".")),
+    ("mypy", ("mypy",)),
+    ("layer contracts", ("lint-imports", "--no-cache")),
+)
+SCRIPTS = TESTS / "smoke"
+"""Each of its programs is a test: exit status 0 is a pass."""
+APART = ("independent", "smoke")
+"""Directories of tests/ that are suites of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: tuple[str, ...] = ()
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.failures + other.failures,
+        )
+
+
+def run(name: str, command: Sequence[str]) -> tuple[int, list[str]]:
+    """Shows the command's output as it comes; returns its exit status and that output."""
+    print(f"\n== {name}", flush=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        # The checkout is what is tested, in the processes that tests start as well.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    limit = threading.Timer(LIMIT_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+    limit.start()
+    lines = []
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line.rstrip("\n"))
+        return process.wait(), lines
+    finally:
+        limit.cancel()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def check(name: str, command: Sequence[str]) -> Outcome:
+    """Passed when it exits with 0."""
+    program = Path(sys.executable).with_name(command[0])
+    full = [str(program), *command[1:]] if program.exists() else command
+    status, _ = run(name, full)
+    return Outcome(failed=1, failures=(name,)) if status else Outcome(passed=1)
+
+
+def trial(name: str, targets: Sequence[str]) -> Outcome:
+    """Trial says PASSED and exits with 0 when it found no test at all, so its counts are read."""
+    status, lines = run(name, [*TRIAL, *targets])
+    return trial_outcome(name, status, lines)
+
+
+def trial_outcome(name: str, status: int, lines: Sequence[str]) -> Outcome:
+    """What trial's closing lines say: ``Ran 5 tests in 0.1s`` and ``FAILED (failures=1, ...)``."""
+    ran = [int(match[1]) for line in lines if (match := re.match(r"Ran (\d+) tests? in ", line))]
+    closing = [line for line in lines if re.match(r"(PASSED|FAILED)( \(|$)", line)]
+    if not ran or not closing:
+        return Outcome(failed=1, failures=(f"{name}: broke off",))
+    if ran[-1] == 0:
+        return Outcome(failed=1, failures=(f"{name}: ran no test",))
+    counts = {word: int(number) for word, number in re.findall(r"(\w+)=(\d+)", closing[-1])}
+    failed = sum(counts.get(word, 0) for word in ("failures", "errors", "unexpectedSuccesses"))
+    failures = tuple(dict.fromkeys(failed_tests(lines)))
+    if status and not failed:
+        failed, failures = 1, (f"{name}: exit status {status}",)
+    return Outcome(
+        passed=counts.get("successes", 0) + counts.get("expectedFailures", 0),
+        failed=failed,
+        skipped=counts.get("skips", 0),
+        failures=failures,
+    )
+
+
+def failed_tests(lines: Sequence[str]) -> Iterator[str]:
+    """The names that stand at the end of each ``[FAIL]`` or ``[ERROR]`` block of trial's report."""
+    failing = False
+    for line in lines:
+        if re.fullmatch(r"\[[A-Z!?]+\]", line):
+            failing = line in ("[FAIL]", "[ERROR]", "[SUCCESS!?!]")
+        elif failing and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", line):
+            yield line
+
+
+def test_targets(directory: Path, package: str) -> list[str]:
+    """What trial is to load: the modules and packages of ``directory`` that may hold tests."""
+    return [
+        f"{package}.{path.stem}"
+        for path in sorted(directory.iterdir())
+        if (path.is_dir() and path.name not in APART and any(path.rglob("test_*.py")))
+        or path.match("test_*.py")
+    ]
+
+
+def outcomes() -> Iterator[Outcome]:
+    for name, command in CHECKS:
+        yield check(name, command)
+    yield trial("tests", test_targets(TESTS, "tests"))
+    for name in APART:
+        directory = TESTS / name
+        if not directory.is_dir():
+            continue
+        parts = []
+        if targets := test_targets(directory, f"tests.{name}"):
+            parts.append(trial(f"tests/{name}", targets))
+        if directory == SCRIPTS:
+            parts += [
+                check(f"tests/smoke/{path.name}", (sys.executable, str(path)))
+                for path in sorted(directory.glob("*.py"))
+                if not path.name.startswith(("_", "test_"))
+            ]
+        yield from parts or [Outcome(failed=1, failures=(f"tests/{name}: ran no test",))]
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
+    arguments.add_argument(
+        "--only", nargs="+", metavar="TESTS", help="run only these with trial: tests.ring ..."
+    )
+    only = arguments.parse_args().only
+    total = Outcome()
+    for outcome in [trial("tests", only)] if only else outcomes():
+        total += outcome
+    print()
+    for failure in total.failures:
+        print(f"failed: {failure}")
+    skipped = f", {total.skipped} skipped" if total.skipped else ""
+    print(f"{total.passed} passed, {total.failed} failed{skipped}")
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""What can go wrong for a user, each with one line that a person understands."""
+
+from __future__ import annotations
+
+from tace.errors import TaceError
+
+
+class HomeError(TaceError):
+    """The home directory cannot be used: not there, not readable, of a newer version, damaged."""
+
+    code = "home"
+
+
+class HomeSealed(HomeError):
+    """The home is sealed with a passphrase, and none or a wrong one was given."""
+
+    code = "home-sealed"
+
+
+class NoNode(TaceError):
+    """No node could be reached."""
+
+    code = "no-node"
+
+
+class OtherNetwork(TaceError):
+    """The node belongs to another network than this home."""
+
+    code = "other-network"
+
+
+class UnknownRecipient(TaceError):
+    """Nobody of that name is known here, or more than one."""
+
+    code = "unknown-recipient"
+
+
+class NeverOnline(TaceError):
+    """The recipient has published no record: their program never reached the network."""
+
+    code = "never-online"
+
+
+class ReplacedIdentity(TaceError):
+    """The identity was restored elsewhere, and this home is no longer its device."""
+
+    code = "replaced-identity"

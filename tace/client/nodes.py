@@ -1,0 +1,136 @@
+"""Which nodes a user talks to: the named ones first, then those met before; any that answers will do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from tace.client.address import NodeAddress
+from tace.client.connection import Connection
+from tace.client.errors import NoNode, OtherNetwork
+from tace.client.race import first_of
+from tace.client.sqlite import HomeDatabase
+from tace.errors import BadRecord, TaceError
+from tace.identity.node_record import NodeRecord
+from tace.wire.client import GetNetwork
+
+Dial = Callable[[NodeAddress], Deferred[Connection]]
+"""Opens a connection on which the node has not spoken yet."""
+
+STAGGER_SECONDS = 0.25
+"""How long one node may stay silent before the next is tried beside it."""
+RECENT_FAILURE_SECONDS = 10.0
+MAX_TRIED = 16
+MAX_REMEMBERED = 256
+LEARN_EVERY_SECONDS = 10 * 60.0
+
+
+class Nodes:
+    """Connects to one node of the home's network.
+
+    :param given: what the user named; always tried first, in that order.
+    :param random_source: the order of the others, so that users spread over the nodes.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        clock: IReactorTime,
+        random_source: random.Random,
+        database: HomeDatabase,
+        given: Sequence[NodeAddress] = (),
+    ) -> None:
+        self._dial = dial
+        self._clock = clock
+        self._random = random_source
+        self._database = database
+        self._given = tuple(dict.fromkeys(given))
+        self._failed_at: dict[NodeAddress, float] = {}
+        self._learned_at: float | None = None
+
+    async def connect(self, avoid: NodeAddress | None = None) -> Connection:
+        """A connection on which the node has spoken.
+
+        :param avoid: a node that is used already; taken only where there is no other.
+        :raises NoNode: none is known, or none answered.
+        :raises OtherNetwork: those that answered belong to another network.
+        """
+        order = self._order(avoid)
+        if not order:
+            raise NoNode("no node is known yet: name one with --node URL")
+        try:
+            return await first_of(
+                self._clock,
+                [partial(self._attempt, address) for address in order],
+                STAGGER_SECONDS,
+            )
+        except OtherNetwork:
+            raise
+        except TaceError as error:
+            raise NoNode(f"no node could be reached ({error})") from None
+
+    async def learn(self, connection: Connection) -> None:
+        """Remember the nodes that this one knows, once in ten minutes.
+
+        :raises TaceError: the node did not say.
+        """
+        now = self._clock.seconds()
+        if self._learned_at is not None and now - self._learned_at < LEARN_EVERY_SECONDS:
+            return
+        self._learned_at = now
+        answer = await connection.request(GetNetwork())
+        addresses: list[tuple[NodeAddress, bytes]] = []
+        for encoded in answer.records:
+            try:
+                record = NodeRecord.parse(encoded, connection.challenge.network_id)
+                addresses += [(NodeAddress.parse(u), record.node_id) for u in record.client_urls]
+            except (BadRecord, ValueError):
+                # One bad record must not hide the others.
+                continue
+        self._database.remember_nodes(
+            [(address.origin, node) for address, node in addresses], now, keep=MAX_REMEMBERED
+        )
+
+    def _order(self, avoid: NodeAddress | None) -> list[NodeAddress]:
+        remembered = [NodeAddress.parse(origin) for origin in self._database.node_origins()]
+        self._random.shuffle(remembered)
+        order = list(dict.fromkeys((*self._given, *remembered)))
+        since = self._clock.seconds() - RECENT_FAILURE_SECONDS
+        # Stable: among equals the named ones stay in front.
+        order.sort(key=lambda a: (a == avoid, self._failed_at.get(a, since) > since))
+        return order[:MAX_TRIED]
+
+    def _attempt(self, address: NodeAddress) -> Deferred[Connection]:
+        return Deferred.fromCoroutine(self._open(address))
+
+    async def _open(self, address: NodeAddress) -> Connection:
+        connection: Connection | None = None
+        try:
+            connection = await self._dial(address)
+            challenge = await connection.opened()
+        except CancelledError:
+            # Another node was faster.
+            if connection is not None:
+                connection.close()
+            raise
+        except TaceError:
+            self.failed(address)
+            raise
+        if not self._database.pin_network(challenge.network_id):
+            connection.close()
+            raise OtherNetwork(f"{address} belongs to another network than this home")
+        self._failed_at.pop(address, None)
+        self._database.remember_nodes(
+            [(address.origin, challenge.node_id)], self._clock.seconds(), keep=MAX_REMEMBERED
+        )
+        return connection
+
+    def failed(self, address: NodeAddress) -> None:
+        """This one broke just now: others go first for a while."""
+        self._failed_at[address] = self._clock.seconds()
+
+

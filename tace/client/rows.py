@@ -1,0 +1,121 @@
+"""What the home keeps, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class MessageState(StrEnum):
+    """How far an outgoing message has come; an incoming one is ``RECEIVED``."""
+
+    QUEUED = "queued"
+    """In the outbox only."""
+    PARTIAL = "partial"
+    """On fewer disks than a majority of its replicas; still in the outbox."""
+    STORED = "stored"
+    """On a majority of its replicas' disks; still in the outbox."""
+    DELIVERED = "delivered"
+    """The recipient's device has it."""
+    FAILED = "failed"
+    """It expired before anybody confirmed it."""
+    RECEIVED = "received"
+
+
+class ParcelState(StrEnum):
+    WAITING = "waiting"
+    STORED = "stored"
+    ACKED = "acked"
+    """A node proved that the device let go of it; kept in case it could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A person: somebody written to, or who wrote.
+
+    :ivar device_list: their record of kind 1 as it was found last, or None.
+    :ivar looked_up_seconds: when it was last asked for.
+    :ivar introduced: they were sent our name and contacts mailbox.
+    """
+
+    identity: bytes
+    name: str = ""
+    device_list: bytes | None = None
+    looked_up_seconds: float = 0.0
+    next_counter: int = 1
+    introduced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDevice:
+    """One device of a person: where to write to and what is shared with it.
+
+    :ivar record: its record of kind 2, or None where it only wrote to us so far.
+    :ivar contacts_mailbox: where it wants our messages, once it said so.
+    :ivar reset_seconds: when a new session was last asked of it.
+    :ivar sessions: the state of :mod:`tace.e2ee.session`, as bytes.
+    """
+
+    identity: bytes
+    device: bytes
+    record: bytes | None = None
+    contacts_mailbox: bytes | None = None
+    reset_seconds: float = 0.0
+    sessions: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMessage:
+    """One line of a conversation."""
+
+    seq: int
+    peer: bytes
+    id: bytes
+    outgoing: bool
+    state: MessageState
+    copies: int
+    replicas: int
+    sender_device: bytes
+    counter: int
+    sent_ms: int
+    received_ms: int
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A content that the recipient has not confirmed.
+
+    :ivar message: the id of the message of the history that it carries (a part of), or None.
+    """
+
+    seq: int
+    id: bytes
+    peer: bytes
+    message: bytes | None
+    content: bytes = field(repr=False)
+    expires_hours: int
+    addressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One encrypted copy of an outgoing content, for one device."""
+
+    seq: int
+    outgoing: int
+    device: bytes
+    envelope: bytes = field(repr=False)
+    state: ParcelState
+    attempts: int
+    next_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An envelope that unsealed and could not be decrypted."""
+
+    envelope: bytes = field(repr=False)
+    peer: bytes
+    device: bytes
+    kept_seconds: float

@@ -1,0 +1,292 @@
+"""The table of settings: each section a dataclass, each field one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from tace.config.rows import (
+    KINDS,
+    Row,
+    address,
+    between,
+    endpoint,
+    endpoint_or_empty,
+    one_of,
+    origin,
+    seed,
+    setting,
+    utf8_bytes,
+)
+from tace.errors import SettingsError
+from tace.ids import Label, digest
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """The node itself."""
+
+    data_dir: Path = setting(
+        Path("./data/node"), "Where the node keeps everything. One directory is one node."
+    )
+    network: str = setting(
+        "tace",
+        "The network's name. Nodes of different networks refuse each other.",
+        utf8_bytes(1, 64),
+    )
+    zone: str = setting(
+        "",
+        "What this node would go down together with (a rack, a provider). Copies are spread over "
+        "zones.",
+        utf8_bytes(0, 32),
+    )
+    capacity: int = setting(
+        0, "Relative capacity, told to the other nodes. 0 says nothing.", between(0, 0xFFFF_FFFF)
+    )
+    log_level: str = setting(
+        "info",
+        "The least serious message that is logged.",
+        one_of("debug", "info", "warn", "error", "critical"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinksSettings:
+    """Connections between nodes. They are always TLS 1.3, whatever is set here."""
+
+    listen: str = setting(
+        "tcp:6512", "Where other nodes connect (a Twisted endpoint; TLS is put on it).", endpoint
+    )
+    advertise: tuple[str, ...] = setting(
+        (),
+        "The addresses other nodes are told to dial, at most 4. Empty: the listening port on "
+        "loopback, which is for trying out only.",
+        address,
+    )
+    seeds: tuple[str, ...] = setting(
+        (), "Nodes to join the network through. Any one that answers is enough.", seed
+    )
+    ca_file: Path | None = setting(
+        None,
+        "Makes the network private: only certificates that lead to one in this PEM file may take "
+        "part. Needs certificate_file and private_key_file.",
+    )
+    certificate_file: Path | None = setting(
+        None,
+        "The certificate chain shown to other nodes (PEM). Empty: made at start, which is right "
+        "for an open network.",
+    )
+    private_key_file: Path | None = setting(None, "The private key of certificate_file (PEM).")
+    max_links: int = setting(1024, "Open links to other nodes at one time.", between(4, 65536))
+    call_timeout_seconds: float = setting(
+        2.5, "A request to another node fails after this long.", between(0.05, 60)
+    )
+    ping_after_seconds: float = setting(
+        1.0, "A watched link this silent is pinged.", between(0.05, 60)
+    )
+    lost_after_seconds: float = setting(
+        3.0, "A watched link this silent is given up.", between(0.1, 300)
+    )
+    hello_timeout_seconds: float = setting(
+        5.0, "A new link that has not proved itself by then is closed.", between(0.1, 60)
+    )
+    max_requests_in_flight: int = setting(
+        1024, "Unanswered requests on one link, each way.", between(1, 65536)
+    )
+    max_unsent_bytes: int = setting(
+        8 * MIB,
+        "Bytes waiting to be sent on one link. Beyond that requests fail at once.",
+        between(256 * 1024, 1024 * MIB),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingSettings:
+    """The Chord ring and the copies on it."""
+
+    replicas: int = setting(
+        8,
+        "Copies of each message: on the first so many distinct nodes clockwise from its mailbox. "
+        "The same on every node of a network.",
+        between(1, 32),
+    )
+    successors: int = setting(16, "Distinct nodes in a successor list (Chord's r).", between(1, 64))
+    positions: int = setting(4, "Places this node takes on the ring.", between(1, 8))
+    stabilize_after_event_seconds: float = setting(
+        0.25, "Time to the next maintenance round after something changed.", between(0.01, 60)
+    )
+    stabilize_quiet_seconds: float = setting(
+        5.0, "Time between maintenance rounds while nothing changes.", between(0.01, 300)
+    )
+    repair_after_seconds: float = setting(
+        30.0, "A node gone this long is replaced in the sets it was in.", between(0, 86_400)
+    )
+    forget_after_seconds: float = setting(
+        300.0,
+        "A node gone less than this still counts in n when a message is stored at k of n.",
+        between(0, 86_400),
+    )
+    reconcile_seconds: float = setting(
+        30.0, "Time between comparisons of what two replicas hold.", between(0.05, 86_400)
+    )
+    table_capacity: int = setting(
+        20_000,
+        "Nodes that are remembered. A larger network is routed through with fingers.",
+        between(16, 10_000_000),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """What is kept for mailboxes on this node."""
+
+    kind: str = setting(
+        "sqlite",
+        "Where it is kept. What is in memory is gone when the node stops.",
+        one_of("sqlite", "memory"),
+    )
+    max_bytes: int = setting(
+        0, "The most the database may take on disk. 0: no limit.", between(0, 2**50)
+    )
+    mailbox_max_items: int = setting(
+        4096, "Messages waiting in one contacts mailbox.", between(1, 1_000_000)
+    )
+    requests_mailbox_max_items: int = setting(
+        256, "Messages waiting in one requests mailbox.", between(1, 1_000_000)
+    )
+    synchronous: str = setting(
+        "full",
+        "SQLite's promise: full waits for the disk before anything is acknowledged; off loses "
+        "acknowledged messages in a power cut and is for tests only.",
+        one_of("full", "off"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """Where people's programs connect."""
+
+    listen: str = setting(
+        "tcp:8080:interface=127.0.0.1",
+        "Where clients connect (a Twisted endpoint). With certificate_file the default is "
+        "tcp:8443, and it speaks TLS.",
+        endpoint,
+    )
+    certificate_file: Path | None = setting(
+        None, "The certificate chain shown to clients (PEM). Read again when it changes."
+    )
+    private_key_file: Path | None = setting(
+        None, "The private key of certificate_file (PEM). Read again when it changes."
+    )
+    names: tuple[str, ...] = setting(
+        (),
+        "The origins this node answers to, as clients dial them, at most 16. A lease for another "
+        "one is refused. Empty: derived from listen.",
+        origin,
+    )
+    max_connections: int = setting(20_000, "Client connections at one time.", between(1, 1_000_000))
+    window: int = setting(
+        64, "Messages pushed to one client and not yet acknowledged by it.", between(1, 1024)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSettings:
+    """What one client may ask for."""
+
+    message_lifetime_max_days: int = setting(30, "The longest a message may wait.", between(1, 30))
+    requests_stamp_bits: int = setting(
+        18,
+        "Proof of work on a message to somebody's requests mailbox: leading zero bits. 18 costs "
+        "a phone about a second. The same on every node of a network.",
+        between(0, 40),
+    )
+    sends_in_flight_per_connection: int = setting(
+        64, "Unanswered requests of one client connection.", between(1, 1024)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveSettings:
+    """What the operator can see."""
+
+    metrics_listen: str = setting(
+        "",
+        "Where Prometheus reads the metrics (a Twisted endpoint). Empty: nowhere. Keep it away "
+        "from the public.",
+        endpoint_or_empty,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one node, checked."""
+
+    node: NodeSettings
+    links: LinksSettings
+    ring: RingSettings
+    storage: StorageSettings
+    gateway: GatewaySettings
+    limits: LimitsSettings
+    observe: ObserveSettings
+
+    @property
+    def network_id(self) -> bytes:
+        """32 bytes; in every hello and under every signature of the network."""
+        return digest(Label.NETWORK, self.node.network.encode())
+
+
+def complete(given: dict[str, Any]) -> None:
+    """Defaults that depend on what was given."""
+    if given.get("gateway.certificate_file") is not None:
+        given.setdefault("gateway.listen", "tcp:8443")
+
+
+def contradictions(settings: Settings) -> Iterator[str]:
+    """What no single row can see."""
+    links, gateway = settings.links, settings.gateway
+    for name, section in (("links", links), ("gateway", gateway)):
+        if (section.certificate_file is None) != (section.private_key_file is None):
+            yield f"[{name}] certificate_file and private_key_file: set both or neither"
+    if links.ca_file is not None and links.certificate_file is None:
+        yield "[links] ca_file: needs certificate_file and private_key_file"
+    if links.ping_after_seconds >= links.lost_after_seconds:
+        yield "[links] ping_after_seconds: must be less than lost_after_seconds"
+    for key, addresses, most in (
+        ("[links] advertise", links.advertise, 4),
+        ("[gateway] names", gateway.names, 16),
+    ):
+        if len(addresses) > most:
+            yield f"{key}: at most {most} are allowed, not {len(addresses)}"
+
+
+SECTIONS: dict[str, type[Any]] = get_type_hints(Settings)
+
+
+def _rows() -> Iterator[Row]:
+    for section, cls in SECTIONS.items():
+        kinds = get_type_hints(cls)
+        for field in fields(cls):
+            yield Row(
+                section,
+                field.name,
+                KINDS[kinds[field.name]],
+                field.default,
+                field.metadata["meaning"],
+                field.metadata["check"],
+            )
+
+
+TABLE: dict[str, Row] = {row.dotted: row for row in _rows()}
+
+
+def row_named(section: str, key: str, where: str) -> Row:
+    row = TABLE.get(f"{section}.{key}")
+    if row is None:
+        keys = ", ".join(row.key for row in TABLE.values() if row.section == section)
+        raise SettingsError(f"{where}: no such setting; [{section}] has {keys}")
+    return row

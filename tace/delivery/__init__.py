@@ -1,0 +1,1 @@
+"""The mailbox service a gateway sees: deposit, collect, watch, ack, records."""

@@ -1,0 +1,1 @@
+"""The real links between nodes: TLS, hello, requests in flight, the pool."""

@@ -1,0 +1,86 @@
+"""When a silent link is pinged, and when it is given up (page 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class SilenceWatch:
+    """Watches one link while it is guarded or in doubt; any bytes count as a sign of life.
+
+    A verdict never rests on the clock alone: a ping must have gone unanswered for the rest of the
+    time, and one more reactor turn is given to bytes that already wait to be read. So neither a
+    clock that jumps nor a stall of our own loop condemns a peer.
+
+    :param ping: has the other side say something.
+    :param lost: the verdict; called once.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        ping_after_seconds: float,
+        lost_after_seconds: float,
+        ping: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._ping_after = ping_after_seconds
+        self._lost_after = lost_after_seconds
+        self._ping = ping
+        self._lost = lost
+        self._guarded = False
+        self._timer: IDelayedCall | None = None
+        self._unanswered = False
+        self.last_heard = clock.seconds()
+
+    def heard(self) -> None:
+        """Bytes have come."""
+        self.last_heard = self._clock.seconds()
+        self._unanswered = False
+
+    def guard(self, guarded: bool) -> None:
+        """Watch from now on, or no longer."""
+        self._guarded = guarded
+        if guarded and self._timer is None:
+            self._look()
+
+    def doubt(self) -> None:
+        """A request timed out: watch until the next sign of life."""
+        if self._timer is None:
+            self._look(doubted=True)
+
+    def stop(self) -> None:
+        self._guarded = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, *, doubted: bool = False) -> None:
+        self._timer = None
+        silent = max(0.0, self._clock.seconds() - self.last_heard)
+        if silent >= self._ping_after:
+            self._unanswered = True
+            self._schedule(max(self._lost_after - silent, self._ping_after), self._condemn)
+            self._ping()
+        elif self._guarded or doubted:
+            self._schedule(self._ping_after - silent, self._look)
+
+    def _condemn(self) -> None:
+        if self._unanswered:
+            self._schedule(0.0, self._verdict)
+        else:
+            self._look()
+
+    def _verdict(self) -> None:
+        self._timer = None
+        if self._unanswered:
+            self._lost()
+        else:
+            self._look()
+
+    def _schedule(self, delay: float, then: Callable[[], None]) -> None:
+        self._timer = self._clock.callLater(delay, then)

@@ -1,0 +1,1 @@
+"""Mailboxes on replicas: storing, watching, repairing."""

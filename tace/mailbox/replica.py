@@ -1,0 +1,271 @@
+"""One replica: takes in envelopes, tombstones and records, and tells those who watch (page 2.4).
+
+Everything here is idempotent. What an answer calls stored is on this node's disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from twisted.internet.interfaces import IReactorTime
+
+from tace.errors import BadRecord, Malformed, TooMany, Unauthorized
+from tace.identity.mailbox_proof import Lease, Removal
+from tace.identity.user_record import UserRecord
+from tace.ids import MailboxId, NodeId
+from tace.mailbox.rules import AdmissionRules
+from tace.mailbox.watches import WatchEntry, WatchTable
+from tace.seams import Counters, Links, Put, Store, View
+from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, PutResult, WaitingItem
+from tace.wire.message import Message
+from tace.wire.objects import Envelope, Tombstone
+from tace.wire.peer import (
+    Arrival,
+    Arrived,
+    EnvelopeList,
+    FetchEnvelopes,
+    GetRecord,
+    ListMailbox,
+    MailboxPage,
+    PutAnswer,
+    PutEnvelopes,
+    PutRecord,
+    PutTombstones,
+    RecordAnswer,
+    Unwatch,
+    Watch,
+)
+
+MAX_WATCHES = 200_000
+T = TypeVar("T")
+
+
+class Replica:
+    """The mailbox procedures of a node, as a replica.
+
+    ``partial`` is true while it pulls its arcs: then its answers to reads say so.
+    """
+
+    def __init__(
+        self,
+        *,
+        network_id: bytes,
+        view: View,
+        links: Links,
+        store: Store,
+        clock: IReactorTime,
+        counters: Counters,
+        rules: AdmissionRules,
+    ) -> None:
+        self._network_id = network_id
+        self._view = view
+        self._links = links
+        self._store = store
+        self._clock = clock
+        self._counters = counters
+        self._rules = rules
+        self._watches = WatchTable(MAX_WATCHES)
+        self._news: dict[NodeId, list[Arrival]] = {}
+        self.partial = True
+
+    def procedures(self) -> dict[type[Message], Callable[..., object]]:
+        return {
+            PutEnvelopes: self.put_envelopes,
+            PutTombstones: self.put_tombstones,
+            Watch: self.watch,
+            ListMailbox: self.list_mailbox,
+            Unwatch: self.unwatch,
+            FetchEnvelopes: self.fetch_envelopes,
+            PutRecord: self.put_record,
+            GetRecord: self.get_record,
+        }
+
+    def link_lost(self, node: NodeId) -> None:
+        """Its watches were soft state of the link; it asks again over the next one."""
+        self._watches.remove_node(node)
+        self._news.pop(node, None)
+
+    def expire_watches(self) -> None:
+        self._watches.expire(self._clock.seconds())
+
+    # -- writes ----------------------------------------------------------------------------------
+
+    async def put_envelopes(self, peer: NodeId, message: PutEnvelopes) -> PutAnswer:
+        self._view.learn(message.records)
+        now = self._clock.seconds()
+        verdicts: list[str | Envelope] = []
+        for encoded in message.envelopes:
+            try:
+                envelope = Envelope.parse(encoded)
+            except Malformed:
+                verdicts.append(Malformed.code)
+                continue
+            verdicts.append(self._admit(envelope, now) or envelope)
+        puts = iter(await self.accept([v for v in verdicts if isinstance(v, Envelope)]))
+        return self._answer(
+            [v if isinstance(v, str) else next(puts) for v in verdicts],
+            [e[1:33] for e in message.envelopes],
+        )
+
+    def _admit(self, envelope: Envelope, now: float) -> str | None:
+        if not self._view.is_candidate(self._view.own, envelope.mailbox):
+            return "redirect"
+        return self._rules.refusal(envelope, now)
+
+    async def accept(self, envelopes: Sequence[Envelope]) -> list[Put]:
+        """Make verified envelopes durable, then tell who watches their mailboxes."""
+        if not envelopes:
+            return []
+        puts = await self._store.put_envelopes(envelopes, self._clock.seconds())
+        for envelope, put in zip(envelopes, puts, strict=True):
+            self._counters.count("envelopes_total", result=put.code)
+            if put.code == "stored":
+                self._announce(envelope)
+        return puts
+
+    async def put_tombstones(self, peer: NodeId, message: PutTombstones) -> PutAnswer:
+        self._view.learn(message.records)
+        now = self._clock.seconds()
+        tombstones = [
+            self._judge(
+                field.mailbox,
+                lambda f=field: Tombstone.parse(f.mailbox, f.tombstone),
+                lambda t: self._rules.tombstone_refusal(t.expires_hours, now),
+            )
+            for field in message.tombstones
+        ]
+        removals = [self._judge_removal(encoded, now) for encoded in message.removals]
+        puts = iter(
+            await self._store.put_tombstones([t for t in tombstones if not isinstance(t, str)], now)
+        )
+        results: list[str | Put] = [t if isinstance(t, str) else next(puts) for t in tombstones]
+        puts = iter(
+            await self._store.put_removals([r for r in removals if not isinstance(r, str)], now)
+        )
+        results += [r if isinstance(r, str) else next(puts) for r in removals]
+        keys = [field.mailbox for field in message.tombstones]
+        keys += [b"" if isinstance(r, str) else r.mailbox for r in removals]
+        return self._answer(results, keys)
+
+    def _judge(
+        self, mailbox: MailboxId, parse: Callable[[], T], refusal: Callable[[T], str | None]
+    ) -> T | str:
+        if not self._view.is_candidate(self._view.own, mailbox):
+            return "redirect"
+        try:
+            parsed = parse()
+        except Malformed as error:
+            return error.code
+        return refusal(parsed) or parsed
+
+    def _judge_removal(self, encoded: bytes, now: float) -> Removal | str:
+        try:
+            removal = Removal.parse(encoded)
+        except Malformed as error:
+            return error.code
+        if not self._view.is_candidate(self._view.own, removal.mailbox):
+            return "redirect"
+        words = (self._rules.tombstone_refusal(expires, now) for _, expires in removal.items)
+        # An item that has expired meanwhile is gone anyway and does not spoil the others.
+        return next((w for w in words if w is not None and w != "expired"), None) or removal
+
+    async def put_record(self, peer: NodeId, message: PutRecord) -> PutAnswer:
+        self._view.learn(message.records)
+        now = self._clock.seconds()
+        try:
+            record = UserRecord.parse(message.record)
+        except BadRecord as error:
+            return self._answer([error.code], [b""])
+        if not self._view.is_candidate(self._view.own, record.key):
+            return self._answer(["redirect"], [record.key])
+        word = self._rules.record_refusal(record.expires_hours, now)
+        if word is not None:
+            return self._answer([word], [record.key])
+        return self._answer([*await self._store.put_records([record], now)], [record.key])
+
+    def _answer(self, results: Sequence[str | Put], keys: Sequence[bytes]) -> PutAnswer:
+        records: tuple[bytes, ...] = ()
+        for result, key in zip(results, keys, strict=True):
+            if result == "redirect":
+                records = self._view.nearer_records(key)
+                break
+        return PutAnswer(
+            tuple(
+                PutResult(r) if isinstance(r, str) else PutResult(r.code, r.secret)
+                for r in results
+            ),
+            records,
+        )
+
+    # -- reads -----------------------------------------------------------------------------------
+
+    async def watch(self, peer: NodeId, message: Watch) -> MailboxPage:
+        now = self._clock.seconds()
+        lease = Lease(*message.lease)
+        mailbox = lease.check(network_id=self._network_id, node=peer, now=now)
+        if not self._watches.add(
+            peer, mailbox, WatchEntry(message.bodies, float(lease.expires_seconds))
+        ):
+            raise TooMany("this node holds as many watches as it can", retry_after_ms=60_000)
+        # Listed after the watch stands: what arrives in between is pushed, nothing falls between.
+        return await self._page(mailbox, 0)
+
+    async def list_mailbox(self, peer: NodeId, message: ListMailbox) -> MailboxPage:
+        self._must_watch(peer, message.mailbox)
+        return await self._page(message.mailbox, message.cursor)
+
+    async def unwatch(self, peer: NodeId, message: Unwatch) -> None:
+        for mailbox in message.mailboxes:
+            self._watches.remove(peer, mailbox)
+
+    async def fetch_envelopes(self, peer: NodeId, message: FetchEnvelopes) -> EnvelopeList:
+        self._must_watch(peer, message.mailbox)
+        found = await self._store.get_envelopes(
+            message.mailbox, message.ids, self._clock.seconds()
+        )
+        return EnvelopeList(tuple(envelope.encoded for envelope in found))
+
+    async def get_record(self, peer: NodeId, message: GetRecord) -> RecordAnswer:
+        record = await self._store.get_record(message.key, self._clock.seconds())
+        return RecordAnswer(b"" if record is None else record.encoded, partial=self.partial)
+
+    def _must_watch(self, peer: NodeId, mailbox: MailboxId) -> None:
+        if not self._watches.watches(peer, mailbox, self._clock.seconds()):
+            raise Unauthorized("no watch of yours stands there")
+
+    async def _page(self, mailbox: MailboxId, cursor: int) -> MailboxPage:
+        # One more than a page holds tells whether another page follows.
+        waiting = await self._store.list_mailbox(
+            mailbox, cursor, MAX_LISTED + 1, self._clock.seconds()
+        )
+        page = waiting[:MAX_LISTED]
+        return MailboxPage(
+            tuple(WaitingItem(item.id, item.expires_hours) for item in page),
+            cursor=page[-1].sequence if page else cursor,
+            more=len(waiting) > len(page),
+            partial=self.partial,
+        )
+
+    # -- news ------------------------------------------------------------------------------------
+
+    def _announce(self, envelope: Envelope) -> None:
+        now = self._clock.seconds()
+        for node, entry in self._watches.watchers(envelope.mailbox, now):
+            if not self._news:
+                # What one commit brings leaves together, in the next turn.
+                self._clock.callLater(0, self._tell)
+            self._news.setdefault(node, []).append(
+                Arrival(
+                    envelope.mailbox,
+                    envelope.id,
+                    envelope.expires_hours,
+                    envelope.encoded if entry.bodies else b"",
+                )
+            )
+
+    def _tell(self) -> None:
+        news, self._news = self._news, {}
+        for node, arrivals in news.items():
+            for start in range(0, len(arrivals), MAX_ENVELOPES):
+                self._links.send(node, Arrived(tuple(arrivals[start : start + MAX_ENVELOPES])))

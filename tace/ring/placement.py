@@ -1,0 +1,156 @@
+"""Which nodes keep a key: one pure function of the key and what is known of the ring (page 2.4).
+
+The candidates of a key are the first 3N distinct nodes clockwise from it. Of these a first pass
+takes nodes in new zones and new address groups, a second pass fills in ring order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from itertools import islice
+
+from tace.identity.node_record import NodeRecord
+from tace.ids import Arc, NodeId
+from tace.ring.table import RoutingTable
+from tace.seams import ReplicaSet
+
+CANDIDATES_PER_REPLICA = 3
+ASKERS_PER_REPLICA = 2
+
+
+def address_group(address: str) -> str:
+    """What counts as one operator's neighbourhood: the /24 of an IPv4, the /48 of an IPv6 address.
+
+    A host name is its own group.
+    """
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        parsed = ip_address(host)
+    except ValueError:
+        return host.lower()
+    packed = parsed.packed
+    return packed[:3].hex() if parsed.version == 4 else packed[:6].hex()
+
+
+def choose(candidates: Sequence[NodeRecord], count: int) -> tuple[NodeId, ...]:
+    """``count`` of the candidates, diverse ones first, in ring order within each pass.
+
+    A node without a zone is bound only by its address group.
+    """
+    zones: set[str] = set()
+    groups: set[str] = set()
+    first: list[NodeId] = []
+    for record in candidates:
+        if len(first) == count:
+            break
+        group = address_group(record.peer_addresses[0]) if record.peer_addresses else ""
+        if group in groups or (record.zone and record.zone in zones):
+            continue
+        groups.add(group)
+        zones.add(record.zone)
+        first.append(record.node_id)
+    taken = set(first)
+    rest = (record.node_id for record in candidates if record.node_id not in taken)
+    return (*first, *islice(rest, count - len(first)))
+
+
+class Placement:
+    """Replica sets over a routing table, remembered until the view changes.
+
+    :param replicas: N.
+    :param dead_for: how many seconds ago a node died, or None for a live one.
+    :param repair_after_seconds: a node dead this long is replaced by the next candidate.
+    :param forget_after_seconds: a node dead this long no longer counts in n.
+    """
+
+    def __init__(
+        self,
+        table: RoutingTable,
+        replicas: int,
+        dead_for: Callable[[NodeId], float | None],
+        *,
+        repair_after_seconds: float,
+        forget_after_seconds: float,
+    ) -> None:
+        self._table = table
+        self.replicas = replicas
+        self._dead_for = dead_for
+        self._repair_after = repair_after_seconds
+        self._forget_after = forget_after_seconds
+        self._sets: dict[int, ReplicaSet] = {}
+        self._candidates: dict[int, tuple[NodeId, ...]] = {}
+
+    def forget_cached(self) -> None:
+        """Call when a node came, went, died or crossed one of the two ages."""
+        self._sets.clear()
+        self._candidates.clear()
+
+    def _alive(self, node: NodeId, limit_seconds: float) -> bool:
+        dead_for = self._dead_for(node)
+        return dead_for is None or dead_for < limit_seconds
+
+    def candidates(
+        self, key: bytes, per_replica: int = CANDIDATES_PER_REPLICA
+    ) -> tuple[NodeId, ...]:
+        """The first ``per_replica`` * N nodes clockwise that are not long dead (at most 3N)."""
+        slot = self._table.slot(key)
+        found = self._candidates.get(slot)
+        if found is None:
+            walk = self._table.nodes_clockwise(key)
+            nodes = (node for node in walk if self._alive(node, self._forget_after))
+            found = tuple(islice(nodes, CANDIDATES_PER_REPLICA * self.replicas))
+            self._candidates[slot] = found
+        return found[: per_replica * self.replicas]
+
+    def replica_set(self, key: bytes) -> ReplicaSet:
+        slot = self._table.slot(key)
+        found = self._sets.get(slot)
+        if found is None:
+            found = self._sets[slot] = self._compute(key)
+        return found
+
+    def _compute(self, key: bytes) -> ReplicaSet:
+        records = [
+            record
+            for node in self.candidates(key)
+            if (record := self._table.get(node)) is not None
+        ]
+        members = choose(records, self.replicas)
+        living_members = sum(self._dead_for(node) is None for node in members)
+        # Few copies left: replace the dead at once instead of after the usual wait.
+        few = living_members <= self.replicas // 2 + 1
+        patience = 0.0 if few else self._repair_after
+        living = [r for r in records if self._alive(r.node_id, patience)]
+        holders = choose(living, self.replicas)
+        return ReplicaSet(members, holders)
+
+    def arcs_held_by(self, node: NodeId) -> list[tuple[Arc, ReplicaSet]]:
+        """The arcs between neighbouring positions whose keys ``node`` keeps, each with its set.
+
+        Looks back from each of its positions over as many distinct nodes as can matter.
+        """
+        record = self._table.get(node)
+        if record is None:
+            return []
+        reach = CANDIDATES_PER_REPLICA * self.replicas
+        arcs: dict[bytes, tuple[Arc, ReplicaSet]] = {}
+        for position, _ in record.places:
+            end = position
+            passed: set[NodeId] = set()
+            for before, place in self._table.counter_clockwise(position):
+                self._add_arc(arcs, Arc(before, end), node)
+                end = before
+                if self._alive(place.node, self._forget_after):
+                    passed.add(place.node)
+                if len(passed) > reach:
+                    break
+        return [arcs[end] for end in sorted(arcs)]
+
+    def _add_arc(
+        self, arcs: dict[bytes, tuple[Arc, ReplicaSet]], arc: Arc, node: NodeId
+    ) -> None:
+        replica_set = self.replica_set(arc.end)
+        if node in replica_set.holders or node in replica_set.members:
+            arcs[arc.end] = (arc, replica_set)
+

@@ -1,0 +1,333 @@
+"""The few interfaces that the node is written against: links to other nodes, the store, counters.
+
+The real ones are in :mod:`tace.links` and :mod:`tace.storage`; the simulator has others. All of
+them pass the same contract tests. Methods that wait return Deferreds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from tace.identity.mailbox_proof import Removal
+from tace.identity.node_record import NodeRecord
+from tace.identity.user_record import UserRecord
+from tace.ids import Arc, MailboxId, MessageId, NodeId
+from tace.wire.message import Message, Request
+from tace.wire.objects import Envelope, Tombstone
+
+A = TypeVar("A", bound=Message)
+
+Procedure = Callable[[NodeId, Message], Awaitable[Message | None]]
+"""Answers one class of message from one authenticated node; None for a one-way message.
+
+What it raises goes back as a refusal: a ``Refusal`` as itself, anything else as
+``internal-error`` (and into the log).
+"""
+
+
+class LinkEvents(Protocol):
+    """What links tell those who subscribe. Called from the reactor, never re-entrantly from a call."""
+
+    def link_up(self, record: NodeRecord) -> None:
+        """A node has proved itself with this record (it dialled us, or we it)."""
+
+    def link_lost(self, node: NodeId) -> None:
+        """The last link to a node has gone: closed, reset, or silent for too long."""
+
+    def unreachable(self, node: NodeId) -> None:
+        """Dialling it failed at every address it names."""
+
+
+class Links(Protocol):
+    """Node to node: authenticated, many requests in flight, one connection a peer."""
+
+    def serve(self, procedures: Mapping[type[Message], Procedure]) -> None:
+        """Say who answers what. Called once, before the first link."""
+
+    def subscribe(self, listener: LinkEvents) -> None:
+        """Have the listener told of links that come and go."""
+
+    def call(
+        self, node: NodeId, request: Request[A], *, timeout_seconds: float | None = None
+    ) -> Deferred[A]:
+        """Ask one node, dialling it first where no link is open.
+
+        :raises LinkLost: no link could be had, or it went away.
+        :raises TimedOut: no answer within the time (default: the links' setting).
+        :raises Refusal: the node's own no.
+        """
+
+    def send(self, node: NodeId, message: Message) -> bool:
+        """Send a one-way message over an open link; False where there is none."""
+
+    def is_up(self, node: NodeId) -> bool:
+        """Is a verified link open?"""
+
+    def up(self) -> Collection[NodeId]:
+        """Every node a verified link is open to, in a stable order."""
+
+    def introduce(self, address: str) -> Deferred[NodeRecord]:
+        """Dial ``host:port`` or ``host:port#node_id_hex`` of a node not yet known.
+
+        Succeeds with its record once the link is verified.
+        :raises LinkLost: nobody there, or not the node that was named.
+        """
+
+    def pin(self, nodes: Collection[NodeId]) -> None:
+        """Keep these links open (and dial them when they are lost); replaces the earlier set."""
+
+    def guard(self, nodes: Collection[NodeId]) -> None:
+        """Ping these when they are silent, and report silence as a lost link; replaces the set."""
+
+
+class AddressBook(Protocol):
+    """Where links learn how to reach a node."""
+
+    def record_of(self, node: NodeId) -> NodeRecord | None:
+        """The newest verified record, or None."""
+
+
+class OwnRecord(Protocol):
+    """Where links learn what to say of this node in a hello."""
+
+    @property
+    def current(self) -> NodeRecord:
+        """The record as it stands, signed."""
+
+
+# -- placement -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSet:
+    """Who keeps a key.
+
+    ``members``: n nodes, those dead for a short while included; quorums count over these.
+    ``holders``: the n living nodes that keep copies now; they differ from the members only while
+    a member is dead long enough to be replaced and not long enough to be forgotten.
+    """
+
+    members: tuple[NodeId, ...]
+    holders: tuple[NodeId, ...]
+
+    @property
+    def size(self) -> int:
+        """n."""
+        return len(self.members)
+
+    @property
+    def write_quorum(self) -> int:
+        """W: a majority of the members."""
+        return len(self.members) // 2 + 1
+
+    @property
+    def read_quorum(self) -> int:
+        """R: so many that every write quorum meets it."""
+        return len(self.members) - self.write_quorum + 1
+
+    @property
+    def everyone(self) -> tuple[NodeId, ...]:
+        """Members first, then holders that are none."""
+        return (*self.members, *(node for node in self.holders if node not in self.members))
+
+
+class View(Protocol):
+    """What a node knows of who stands where; only verified records count."""
+
+    @property
+    def own(self) -> NodeId:
+        """This node."""
+
+    def replica_set(self, key: bytes) -> ReplicaSet:
+        """Who keeps that key."""
+
+    def is_candidate(self, node: NodeId, key: bytes, per_replica: int = 3) -> bool:
+        """Is the node within the first ``per_replica`` * N clockwise from the key?"""
+
+    def may_ask_about(self, node: NodeId, arc: Arc) -> bool:
+        """Is the node within the first 2N for every key of the arc, and so may reconcile it?"""
+
+    def nearer_records(self, key: bytes) -> tuple[bytes, ...]:
+        """Records of the nodes nearest to the key, at most eight, as signed bytes."""
+
+    def learn(self, records: Sequence[bytes]) -> bool:
+        """Take in records; True when one of them was news. Bad ones are counted and dropped."""
+
+    def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
+        """The arcs whose keys this node keeps, in ring order."""
+
+    def is_dead(self, node: NodeId) -> bool:
+        """Has this node found it dead, and not heard of it since?"""
+
+    def when_changed(self, listener: Callable[[], None]) -> None:
+        """Have it called after replica sets may have changed."""
+
+
+# -- store ---------------------------------------------------------------------------------------
+
+
+class ItemState(IntEnum):
+    """As in :class:`~tace.wire.peer.ItemField`."""
+
+    ENVELOPE = 1
+    TOMBSTONE = 2
+    RECORD = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Item:
+    """The name of something a replica holds; see :class:`~tace.wire.peer.ItemField`."""
+
+    key: bytes
+    name: bytes
+    state: ItemState
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What became of one object.
+
+    ``code``: ``stored`` (new and durable), ``duplicate`` (was durable already), ``acked`` (a
+    tombstone stands in its place; ``secret`` where it holds one), ``quota``, ``full``,
+    ``expired``, ``stale-sequence``.
+    """
+
+    code: str
+    secret: bytes = b""
+
+    @property
+    def durable(self) -> bool:
+        """Does this replica now keep the object, or the proof that it is no longer needed?"""
+        return self.code in ("stored", "duplicate", "acked")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message in a mailbox listing; ``sequence`` is the order of arrival at this store."""
+
+    sequence: int
+    id: MessageId
+    expires_hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the store holds. ``bytes`` is the size of its files, or of its values in memory."""
+
+    envelopes: int
+    tombstones: int
+    records: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPeer:
+    """A node remembered from earlier: its record as signed bytes, when it was last heard."""
+
+    node: NodeId
+    record: bytes
+    last_heard_seconds: float
+
+
+class Store(Protocol):
+    """What a node keeps. Every put is durable before its Deferred fires.
+
+    Puts that arrive together share one commit. Results stand in the order of the arguments.
+    ``now`` is unix seconds. All methods raise :class:`~tace.errors.StoreError` where the disk
+    fails; a full store answers ``full`` instead.
+    """
+
+    def put_envelopes(self, envelopes: Sequence[Envelope], now: float) -> Deferred[list[Put]]:
+        """Add envelopes: ``stored``, ``duplicate``, ``acked``, ``quota``, ``full`` or ``expired``.
+
+        Signatures, stamps and far expiries are the caller's to check; the mailbox quota (by kind)
+        is checked here, inside the transaction.
+        """
+
+    def put_tombstones(self, tombstones: Sequence[Tombstone], now: float) -> Deferred[list[Put]]:
+        """Replace envelopes by tombstones: ``stored``, ``duplicate``, ``expired``, ``full``.
+
+        A tombstone for an unknown envelope is kept all the same: the envelope may still come.
+        A tombstone with a secret replaces one made by a removal.
+        """
+
+    def put_removals(self, removals: Sequence[Removal], now: float) -> Deferred[list[Put]]:
+        """The same for everything a removal names; one result for each removal."""
+
+    def put_records(self, records: Sequence[UserRecord], now: float) -> Deferred[list[Put]]:
+        """Add user records: ``stored``, ``duplicate``, ``stale-sequence``, ``expired``, ``full``.
+
+        The highest :attr:`UserRecord.order` wins. The highest sequence is remembered for 30 days
+        after the record's expiry.
+        """
+
+    def list_mailbox(
+        self, mailbox: MailboxId, after: int, limit: int, now: float
+    ) -> Deferred[list[Waiting]]:
+        """What waits and has not expired, in arrival order, after that sequence."""
+
+    def get_envelopes(
+        self, mailbox: MailboxId, ids: Sequence[MessageId], now: float
+    ) -> Deferred[list[Envelope]]:
+        """Those of the ids that are here and not expired, in no particular order."""
+
+    def get_record(self, key: bytes, now: float) -> Deferred[UserRecord | None]:
+        """The record under a key, unless it has expired."""
+
+    def list_items(
+        self, arc: Arc, *, records: bool, after: Item | None, limit: int, now: float
+    ) -> Deferred[list[Item]]:
+        """What is held in an arc (unexpired envelopes and tombstones, or records).
+
+        In clockwise-segment order: :meth:`Arc.segments` one after the other, each by (key, name).
+        """
+
+    def get_items(
+        self, items: Sequence[Item], now: float
+    ) -> Deferred[tuple[list[Envelope], list[Tombstone], list[Removal], list[UserRecord]]]:
+        """The named items that are here; a tombstone made by a removal comes as the removal."""
+
+    def drop_items(self, items: Sequence[Item]) -> Deferred[None]:
+        """Forget items this node is no longer a replica for."""
+
+    def expire(self, now: float) -> Deferred[int]:
+        """Forget what is over (envelopes, tombstones past their grace, records); how many."""
+
+    def totals(self) -> Deferred[Totals]:
+        """Counts and size."""
+
+    def save_peers(self, peers: Sequence[KnownPeer]) -> Deferred[None]:
+        """Remember nodes (the address book); known ones are updated."""
+
+    def load_peers(self) -> Deferred[list[KnownPeer]]:
+        """Every remembered node, the last heard first; at most 1,024."""
+
+    def forget_peers(self, nodes: Sequence[NodeId]) -> Deferred[None]:
+        """Drop nodes from the address book."""
+
+    def next_boot(self, now: float) -> Deferred[int]:
+        """max(stored + 1, now): a number higher than any this node ever started with."""
+
+    def close(self) -> Deferred[None]:
+        """Finish what was asked, then close."""
+
+
+# -- counters ------------------------------------------------------------------------------------
+
+
+class Counters(Protocol):
+    """Where procedures count; labels are few and fixed."""
+
+    def count(self, name: str, amount: int = 1, **labels: str) -> None:
+        """Add to a counter."""
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a value."""
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Record a duration."""

@@ -1,0 +1,1 @@
+"""The stores: SQLite and memory, one contract."""

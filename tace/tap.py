@@ -1,0 +1,209 @@
+"""``twistd tace``: a node as twistd runs it.
+
+Whatever keeps a node from starting ends it with one line on stderr and exit status 1. SIGTERM and
+SIGINT let what is in flight finish and end it with exit status 0.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from twisted.application.service import IService, Service
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    Logger,
+    LogLevel,
+    LogLevelFilterPredicate,
+    textFileLogObserver,
+)
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+from twisted.python.logfile import LogFile
+from twisted.python.usage import Options as TwistedOptions
+
+from tace.config import Settings, load_settings
+from tace.errors import SettingsError, StartError
+from tace.node import make_node
+
+STOP_SECONDS = 8.0
+"""How long what is in flight may take; the process ends within 10 seconds of the signal."""
+
+
+class Options(TwistedOptions):
+    synopsis = "[--config FILE]"
+    longdesc = (
+        "A node of the tace messenger. Without --config it runs with its defaults and keeps its "
+        "data in ./data/node. Every setting can also come from the environment: [gateway] listen "
+        "is TACE_GATEWAY_LISTEN."
+    )
+    optParameters = [  # noqa: RUF012 - Twisted's own declaration
+        ["config", "c", None, "The settings file (TOML)."],
+    ]
+
+
+def makeService(options: Options) -> Service:
+    """The node as a service.
+
+    :raises SystemExit: with one line, when the settings or the data directory cannot be used.
+    """
+    from twisted.internet import reactor
+
+    config = options["config"]
+    try:
+        settings = load_settings(Path(config) if config else None, os.environ)
+        check_outside(settings, reactor)
+        node = make_node(settings, reactor)
+    except (SettingsError, StartError) as error:
+        raise SystemExit(f"tace: {error}") from None
+    return NodeService(
+        node,
+        reactor,
+        log_observer=log_observer(settings.node.log_level, options.parent),
+        stderr=sys.__stderr__,
+        exit_on_signals=exit_on_signals,
+    )
+
+
+def check_outside(settings: Settings, reactor: object) -> None:
+    """What only shows outside of the settings: endpoints Twisted does not know, missing files.
+
+    :raises SettingsError: one line.
+    """
+    for name, description in (
+        ("[links] listen", settings.links.listen),
+        ("[gateway] listen", settings.gateway.listen),
+        ("[observe] metrics_listen", settings.observe.metrics_listen),
+    ):
+        try:
+            if description:
+                serverFromString(reactor, description)
+        except Exception as error:  # each kind of endpoint parses by its own rules
+            text = " ".join(str(error).split())
+            raise SettingsError(f"{name}: {description!r} is no endpoint: {text}") from None
+    for name, path in (
+        ("[links] ca_file", settings.links.ca_file),
+        ("[links] certificate_file", settings.links.certificate_file),
+        ("[links] private_key_file", settings.links.private_key_file),
+        ("[gateway] certificate_file", settings.gateway.certificate_file),
+        ("[gateway] private_key_file", settings.gateway.private_key_file),
+    ):
+        try:
+            if path is not None:
+                path.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{name}: {path}: {error.strerror or error}") from None
+
+
+class NodeService(Service):
+    """A node under twistd: one line when it cannot start, a bounded and clean stop.
+
+    :param node: the service that does the work.
+    :param log_observer: what twistd is to log with; None leaves that to twistd.
+    :param stderr: the operator's terminal (twistd redirects ``sys.stderr`` to its log).
+    :param exit_on_signals: called with the reactor once it runs.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        node: IService,
+        reactor: Any,
+        *,
+        log_observer: ILogObserver | None,
+        stderr: TextIO | None,
+        exit_on_signals: Callable[[Any], None],
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
+        self._node = node
+        self._reactor = reactor
+        self._log_observer = log_observer
+        self._stderr = stderr
+        self._exit_on_signals = exit_on_signals
+        self._stop_seconds = stop_seconds
+
+    def setServiceParent(self, parent: Any) -> None:
+        if self._log_observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._log_observer)
+        super().setServiceParent(parent)
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        self._or_exit(self._node.privilegedStartService)
+
+    def startService(self) -> None:
+        super().startService()
+        self._or_exit(self._node.startService)
+        self._reactor.callWhenRunning(self._exit_on_signals, self._reactor)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        clock: IReactorTime = self._reactor
+        stopping = maybeDeferred(self._node.stopService)
+        stopping.addTimeout(self._stop_seconds, clock)
+        stopping.addErrback(self._not_stopped)
+        return stopping.addCallback(lambda _: None)
+
+    def _not_stopped(self, failure: Failure) -> None:
+        """The process ends all the same; what was promised to anyone is on disk."""
+        if failure.check(TimeoutError, CancelledError):
+            self._log.warn("not everything was done after {seconds} s", seconds=self._stop_seconds)
+        else:
+            self._log.failure("stopping failed", failure)
+
+    def _or_exit(self, start: Callable[[], object]) -> None:
+        try:
+            start()
+        except (StartError, SystemExit) as error:
+            if str(error):
+                print(f"tace: {error}", file=self._stderr, flush=True)  # noqa: T201 - the operator's line
+            raise SystemExit(1) from None
+
+
+def exit_on_signals(reactor: Any) -> None:
+    """Makes SIGTERM and SIGINT stop the reactor and nothing else.
+
+    Twisted's own handlers do so too, but then twistd ends the process with that very signal, which
+    a supervisor takes for a crash.
+    """
+
+    def stop() -> None:
+        try:
+            reactor.stop()
+        except ReactorNotRunning:
+            # The second signal; the first is being obeyed.
+            return
+
+    def stop_soon(_number: int, _frame: FrameType | None) -> None:
+        reactor.callFromThread(stop)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_soon)
+
+
+def log_observer(level: str, twistd: Any) -> ILogObserver | None:
+    """Writes what is at least of ``level`` where twistd's options say; None: twistd's own observer.
+
+    :param twistd: twistd's options, or those of another program that runs services.
+    """
+    if twistd is None or "logfile" not in twistd or twistd.get("syslog") or twistd.get("logger"):
+        return None
+    name = twistd["logfile"]
+    if name == "-" or (twistd.get("nodaemon") and not name):
+        file: Any = sys.stdout
+    else:
+        file = LogFile.fromFullPath(name or "twistd.log")
+    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
+    observer: ILogObserver = FilteringLogObserver(textFileLogObserver(file), [predicate])
+    return observer

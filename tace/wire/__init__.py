@@ -1,0 +1,1 @@
+"""What travels: framing, every declared message, every stored object. No I/O."""

@@ -1,0 +1,388 @@
+"""The messages between nodes (docs/protocol/peer.md). Numbers 1 to 255, only ever appended."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from tace.wire.fields import (
+    MAX_LISTED,
+    MAX_TOMBSTONES,
+    Envelopes,
+    LeaseField,
+    MemberField,
+    NodeRecordBytes,
+    PlaceField,
+    PutResult,
+    RedirectRecords,
+    RemovalBytes,
+    TombstoneField,
+    UserRecordBytes,
+    WaitingItem,
+)
+from tace.wire.message import (
+    Bytes32,
+    Line,
+    Message,
+    MessageTable,
+    Request,
+    Signature,
+    UInt8,
+    UInt32,
+    UInt63,
+    Word,
+)
+from tace.wire.objects import ENVELOPE_BYTES
+
+PROTOCOL_VERSION = 1
+
+_Digest = Annotated[bytes, msgspec.Meta(max_length=32)]
+_Versions = Annotated[tuple[UInt8, ...], msgspec.Meta(min_length=1, max_length=8)]
+
+# -- the link itself -----------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, array_like=True, gc=False):
+    """First frame, both ways; nothing else is accepted before it.
+
+    ``signature`` is by the identity key in ``record`` over "tace link 1" || network id 32 ||
+    role u8 (1 the side that dialled, 2 the side that listened) || TLS exporter value 32.
+    """
+
+    NUMBER = 1
+    versions: _Versions
+    network_id: Bytes32
+    record: NodeRecordBytes
+    clock_ms: UInt63
+    signature: Signature
+    requests_stamp_bits: UInt8 = 0
+
+
+class Refused(Message, frozen=True, array_like=True, gc=False):
+    """The answer that says no, to any request. ``records`` come with ``redirect``."""
+
+    NUMBER = 2
+    code: Word
+    detail: Line = ""
+    retry_after_ms: UInt32 = 0
+    records: RedirectRecords = ()
+
+
+class Goodbye(Message, frozen=True, array_like=True, gc=False):
+    """One-way: why the link is closed. The sender hangs up after it."""
+
+    NUMBER = 3
+    code: Word
+    detail: Line = ""
+
+
+class Done(Message, frozen=True, array_like=True, gc=False):
+    """The answer that says yes and nothing more."""
+
+    NUMBER = 4
+
+
+class Pong(Message, frozen=True, array_like=True, gc=False):
+    NUMBER = 5
+
+
+class Ping(Request[Pong], frozen=True, array_like=True, gc=False):
+    NUMBER = 6
+    ANSWER = Pong
+
+
+# -- ring ----------------------------------------------------------------------------------------
+
+
+class Ring(Message, frozen=True, array_like=True, gc=False):
+    """One snapshot of one position: predecessor and successor list, nearest first.
+
+    ``member`` is false while the position is still joining. ``unchanged`` stands for a snapshot
+    whose digest the asker named; then the lists are empty.
+    """
+
+    NUMBER = 10
+    index: UInt8
+    member: bool
+    digest: _Digest
+    unchanged: bool = False
+    predecessor: PlaceField | None = None
+    successors: Annotated[tuple[PlaceField, ...], msgspec.Meta(max_length=64)] = ()
+
+
+class GetRing(Request[Ring], frozen=True, array_like=True, gc=False):
+    """Asks the node for the snapshot of its position ``index``."""
+
+    NUMBER = 11
+    ANSWER = Ring
+    index: UInt8
+    known_digest: _Digest = b""
+
+
+class Notify(Request[Done], frozen=True, array_like=True, gc=False):
+    """"My position ``from_index`` may be the predecessor of your position ``to_index``." """
+
+    NUMBER = 12
+    ANSWER = Done
+    to_index: UInt8
+    from_index: UInt8
+
+
+# -- membership ----------------------------------------------------------------------------------
+
+
+class Records(Message, frozen=True, array_like=True, gc=False):
+    """Node records: news that spreads one-way, or the answer to :class:`GetRecords`."""
+
+    NUMBER = 20
+    records: Annotated[tuple[NodeRecordBytes, ...], msgspec.Meta(max_length=32)]
+
+
+class GetRecords(Request[Records], frozen=True, array_like=True, gc=False):
+    """Asks for the records of these nodes; unknown ones are left out."""
+
+    NUMBER = 21
+    ANSWER = Records
+    nodes: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=32)]
+
+
+class Members(Message, frozen=True, array_like=True, gc=False):
+    """One page of the members, by node id; ``more`` says that another page follows."""
+
+    NUMBER = 22
+    members: Annotated[tuple[MemberField, ...], msgspec.Meta(max_length=MAX_LISTED)]
+    more: bool = False
+
+
+class GetMembers(Request[Members], frozen=True, array_like=True, gc=False):
+    """Asks for the members whose node id is greater than ``after`` (empty: from the first)."""
+
+    NUMBER = 23
+    ANSWER = Members
+    after: _Digest = b""
+
+
+# -- mailboxes -----------------------------------------------------------------------------------
+
+
+class PutAnswer(Message, frozen=True, array_like=True, gc=False):
+    """One result for each object of the request, in its order.
+
+    Sent only when what it calls ``stored`` or ``duplicate`` is on disk. ``records`` come with a
+    result ``redirect``: who is nearer to the key.
+    """
+
+    NUMBER = 30
+    results: Annotated[tuple[PutResult, ...], msgspec.Meta(max_length=MAX_TOMBSTONES)]
+    records: RedirectRecords = ()
+
+
+class PutEnvelopes(Request[PutAnswer], frozen=True, array_like=True, gc=False):
+    """Stores envelopes. ``records`` are newer ones the asker placed them by."""
+
+    NUMBER = 31
+    ANSWER = PutAnswer
+    envelopes: Envelopes
+    records: RedirectRecords = ()
+
+
+class PutTombstones(Request[PutAnswer], frozen=True, array_like=True, gc=False):
+    """Replaces envelopes by tombstones; the results are those of ``tombstones``, then ``removals``."""
+
+    NUMBER = 32
+    ANSWER = PutAnswer
+    tombstones: Annotated[tuple[TombstoneField, ...], msgspec.Meta(max_length=MAX_TOMBSTONES - 4)]
+    removals: Annotated[tuple[RemovalBytes, ...], msgspec.Meta(max_length=4)] = ()
+    records: RedirectRecords = ()
+
+
+class MailboxPage(Message, frozen=True, array_like=True, gc=False):
+    """What waits in a mailbox, in the order it arrived here.
+
+    ``cursor`` continues the list when ``more``. ``partial``: this replica is still pulling its
+    arcs and may lack what others have.
+    """
+
+    NUMBER = 33
+    items: Annotated[tuple[WaitingItem, ...], msgspec.Meta(max_length=MAX_LISTED)]
+    cursor: UInt63
+    more: bool = False
+    partial: bool = False
+
+
+class Watch(Request[MailboxPage], frozen=True, array_like=True, gc=False):
+    """Lists a mailbox and has everything that arrives later pushed to the asking node.
+
+    The lease must name the node at the other end of this link. The watch ends with the link, with
+    the lease, or with :class:`Unwatch`. ``bodies``: push envelopes whole, not only their ids.
+    """
+
+    NUMBER = 34
+    ANSWER = MailboxPage
+    lease: LeaseField
+    bodies: bool
+
+
+class ListMailbox(Request[MailboxPage], frozen=True, array_like=True, gc=False):
+    """The next page; answered only to a node that watches the mailbox."""
+
+    NUMBER = 35
+    ANSWER = MailboxPage
+    mailbox: Bytes32
+    cursor: UInt63
+
+
+class Unwatch(Message, frozen=True, array_like=True, gc=False):
+    """One-way: the asking node no longer wants to hear of these mailboxes."""
+
+    NUMBER = 36
+    mailboxes: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=64)]
+
+
+class EnvelopeList(Message, frozen=True, array_like=True, gc=False):
+    NUMBER = 37
+    envelopes: Envelopes
+
+
+class FetchEnvelopes(Request[EnvelopeList], frozen=True, array_like=True, gc=False):
+    """Asks for bodies; answered only to a node that watches the mailbox. Missing ones are left out."""
+
+    NUMBER = 38
+    ANSWER = EnvelopeList
+    mailbox: Bytes32
+    ids: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=16)]
+
+
+class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message that has just become durable here; ``envelope`` is empty unless bodies were asked."""
+
+    mailbox: Bytes32
+    id: Bytes32
+    expires_hours: UInt32
+    envelope: Annotated[bytes, msgspec.Meta(max_length=ENVELOPE_BYTES)] = b""
+
+
+class Arrived(Message, frozen=True, array_like=True, gc=False):
+    """One-way: news for a watching node."""
+
+    NUMBER = 39
+    arrivals: Annotated[tuple[Arrival, ...], msgspec.Meta(max_length=16)]
+
+
+class PutRecord(Request[PutAnswer], frozen=True, array_like=True, gc=False):
+    """Stores a user record; the highest (sequence, hash) wins."""
+
+    NUMBER = 40
+    ANSWER = PutAnswer
+    record: UserRecordBytes
+    records: RedirectRecords = ()
+
+
+class RecordAnswer(Message, frozen=True, array_like=True, gc=False):
+    """The user record under a key; empty where there is none. ``partial`` as in a mailbox page."""
+
+    NUMBER = 41
+    record: Annotated[bytes, msgspec.Meta(max_length=8192)]
+    partial: bool = False
+
+
+class GetRecord(Request[RecordAnswer], frozen=True, array_like=True, gc=False):
+    NUMBER = 42
+    ANSWER = RecordAnswer
+    key: Bytes32
+
+
+# -- repair --------------------------------------------------------------------------------------
+
+
+class ItemField(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something a replica holds: (key 32, name 32, state).
+
+    State 1: envelope, 2: tombstone (key = mailbox, name = message id); 3: user record (key = record
+    key, name = SHA-256 of its bytes).
+    """
+
+    key: Bytes32
+    name: Bytes32
+    state: Annotated[int, msgspec.Meta(ge=1, le=3)]
+
+
+_ItemFields = Annotated[tuple[ItemField, ...], msgspec.Meta(max_length=MAX_LISTED)]
+
+
+class ItemPage(Message, frozen=True, array_like=True, gc=False):
+    """Part of what this node holds in an arc, ordered by (state class, key, name)."""
+
+    NUMBER = 50
+    items: _ItemFields
+    more: bool = False
+
+
+class ListItems(Request[ItemPage], frozen=True, array_like=True, gc=False):
+    """Lists the arc (start, end], after the item ``after`` of an earlier page.
+
+    ``records`` false: envelopes and tombstones; true: user records. Answered only for arcs for
+    which the asker is within the first 2N candidates; others get ``not-replica``.
+    """
+
+    NUMBER = 51
+    ANSWER = ItemPage
+    start: Bytes32
+    end: Bytes32
+    records: bool
+    after: ItemField | None = None
+
+
+class Items(Message, frozen=True, array_like=True, gc=False):
+    """The items that were asked for and exist, as many as fit a frame."""
+
+    NUMBER = 52
+    envelopes: Envelopes = ()
+    tombstones: Annotated[tuple[TombstoneField, ...], msgspec.Meta(max_length=MAX_TOMBSTONES)] = ()
+    removals: Annotated[tuple[RemovalBytes, ...], msgspec.Meta(max_length=16)] = ()
+    records: Annotated[tuple[UserRecordBytes, ...], msgspec.Meta(max_length=7)] = ()
+
+
+class FetchItems(Request[Items], frozen=True, array_like=True, gc=False):
+    """Asks for what a listing named; the same asker rule as :class:`ListItems`."""
+
+    NUMBER = 53
+    ANSWER = Items
+    items: Annotated[tuple[ItemField, ...], msgspec.Meta(max_length=MAX_TOMBSTONES)]
+
+
+PEER_MESSAGES = MessageTable(
+    (
+        Hello,
+        Refused,
+        Goodbye,
+        Done,
+        Pong,
+        Ping,
+        Ring,
+        GetRing,
+        Notify,
+        Records,
+        GetRecords,
+        Members,
+        GetMembers,
+        PutAnswer,
+        PutEnvelopes,
+        PutTombstones,
+        MailboxPage,
+        Watch,
+        ListMailbox,
+        Unwatch,
+        EnvelopeList,
+        FetchEnvelopes,
+        Arrived,
+        PutRecord,
+        RecordAnswer,
+        GetRecord,
+        ItemPage,
+        ListItems,
+        Items,
+        FetchItems,
+    )
+)

@@ -1,0 +1,1 @@
+"""The tests of tace; the tree mirrors the package."""
