@@ -86,7 +86,9 @@ install_tace() {
         wheel=$(echo "$work"/tace-*.whl)
         if ! cmp -s "$ROOT/setup.cfg" "$needs_mark"; then
             say "installing what tace needs${extra:+ for $extra}; the first time this takes a minute"
-            pip install "$wheel${extra:+[$extra]}" ||
+            quiet=$([ ! -e "$needs_mark" ] || echo --quiet)
+            # shellcheck disable=SC2086
+            pip install $quiet "$wheel${extra:+[$extra]}" ||
                 die "the installation failed; what pip said stands above"
         fi
         pip install --quiet --force-reinstall --no-deps "$wheel" ||

@@ -1,4 +1,4 @@
-"""Identifiers on the ring: 32-byte values, the arcs between them, and the labelled hash that makes them.
+"""Identifiers on the ring: 32-byte values, the arcs between them, the labelled hash.
 
 All identifiers are ``bytes`` of length 32. Compared as bytes they order as 256-bit big-endian
 integers, so the ring needs integers only for distances.
@@ -68,16 +68,16 @@ def mailbox_id(mailbox_key: bytes, kind: int) -> MailboxId:
 class Place(NamedTuple):
     """One position of one node: the pair that determines the point on the ring.
 
-    A pointer on the wire is (node id, index); the position is computed, so nobody can claim a
+    A pointer on the wire is (node id, number); the position is computed, so nobody can claim a
     place of their choice.
     """
 
     node: NodeId
-    index: int
+    number: int
 
     @property
     def position(self) -> Position:
-        return position_of(self.node, self.index)
+        return position_of(self.node, self.number)
 
 
 def position_of(node: NodeId, index: int) -> Position:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -22,7 +22,7 @@ from tace.wire.objects import Envelope, Tombstone
 
 A = TypeVar("A", bound=Message)
 
-Procedure = Callable[[NodeId, Message], Awaitable[Message | None]]
+Procedure = Callable[[NodeId, Any], Awaitable[Message | None]]
 """Answers one class of message from one authenticated node; None for a one-way message.
 
 What it raises goes back as a refusal: a ``Refusal`` as itself, anything else as
@@ -31,7 +31,7 @@ What it raises goes back as a refusal: a ``Refusal`` as itself, anything else as
 
 
 class LinkEvents(Protocol):
-    """What links tell those who subscribe. Called from the reactor, never re-entrantly from a call."""
+    """What links tell those who subscribe; never called from within a call to the links."""
 
     def link_up(self, record: NodeRecord) -> None:
         """A node has proved itself with this record (it dialled us, or we it)."""
@@ -242,6 +242,10 @@ class Store(Protocol):
     fails; a full store answers ``full`` instead.
     """
 
+    @property
+    def boot(self) -> int:
+        """max(stored + 1, unix seconds at opening): higher than at any start before."""
+
     def put_envelopes(self, envelopes: Sequence[Envelope], now: float) -> Deferred[list[Put]]:
         """Add envelopes: ``stored``, ``duplicate``, ``acked``, ``quota``, ``full`` or ``expired``.
 
@@ -309,9 +313,6 @@ class Store(Protocol):
 
     def forget_peers(self, nodes: Sequence[NodeId]) -> Deferred[None]:
         """Drop nodes from the address book."""
-
-    def next_boot(self, now: float) -> Deferred[int]:
-        """max(stored + 1, now): a number higher than any this node ever started with."""
 
     def close(self) -> Deferred[None]:
         """Finish what was asked, then close."""

@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any, TextIO
 
 from twisted.application.service import IService, Service
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorTime
@@ -47,7 +48,7 @@ class Options(TwistedOptions):
         "data in ./data/node. Every setting can also come from the environment: [gateway] listen "
         "is TACE_GATEWAY_LISTEN."
     )
-    optParameters = [  # noqa: RUF012 - Twisted's own declaration
+    optParameters = [  # noqa: N815, RUF012 - Twisted reads it by this name
         ["config", "c", None, "The settings file (TOML)."],
     ]
 
@@ -111,7 +112,7 @@ class NodeService(Service):
     :param node: the service that does the work.
     :param log_observer: what twistd is to log with; None leaves that to twistd.
     :param stderr: the operator's terminal (twistd redirects ``sys.stderr`` to its log).
-    :param exit_on_signals: called with the reactor once it runs.
+    :param exit_on_signals: called with the reactor: makes SIGTERM and SIGINT stop it.
     """
 
     _log = Logger()
@@ -136,28 +137,34 @@ class NodeService(Service):
     def setServiceParent(self, parent: Any) -> None:
         if self._log_observer is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._log_observer)
-        super().setServiceParent(parent)
+        Service.setServiceParent(self, parent)
 
     def privilegedStartService(self) -> None:
-        super().privilegedStartService()
+        Service.privilegedStartService(self)
         self._or_exit(self._node.privilegedStartService)
 
     def startService(self) -> None:
-        super().startService()
+        Service.startService(self)
         self._or_exit(self._node.startService)
-        self._reactor.callWhenRunning(self._exit_on_signals, self._reactor)
+        # Now, for a signal that comes early, and again once the reactor has set its own.
+        self._exit_on_signals(self._reactor)
+        self._reactor.callWhenRunning(self._up)
 
     def stopService(self) -> Deferred[None]:
-        super().stopService()
+        Service.stopService(self)
         clock: IReactorTime = self._reactor
         stopping = maybeDeferred(self._node.stopService)
         stopping.addTimeout(self._stop_seconds, clock)
         stopping.addErrback(self._not_stopped)
         return stopping.addCallback(lambda _: None)
 
+    def _up(self) -> None:
+        self._exit_on_signals(self._reactor)
+        self._log.info("the node is up")
+
     def _not_stopped(self, failure: Failure) -> None:
         """The process ends all the same; what was promised to anyone is on disk."""
-        if failure.check(TimeoutError, CancelledError):
+        if failure.check(DeferredTimeout):
             self._log.warn("not everything was done after {seconds} s", seconds=self._stop_seconds)
         else:
             self._log.failure("stopping failed", failure)
@@ -167,7 +174,7 @@ class NodeService(Service):
             start()
         except (StartError, SystemExit) as error:
             if str(error):
-                print(f"tace: {error}", file=self._stderr, flush=True)  # noqa: T201 - the operator's line
+                print(f"tace: {error}", file=self._stderr, flush=True)
             raise SystemExit(1) from None
 
 

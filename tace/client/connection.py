@@ -6,7 +6,7 @@ binary message and :meth:`Connection.carrier_lost` once at the end.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -306,4 +306,4 @@ class Connection:
 
 def _copy(reason: TaceError) -> TaceError:
     """One exception object per waiter: each gets its own traceback."""
-    return cast(TaceError, type(reason)(*reason.args))
+    return type(reason)(*reason.args)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class MessageState(StrEnum):
@@ -22,6 +22,15 @@ class MessageState(StrEnum):
     RECEIVED = "received"
 
 
+class Introduction(IntEnum):
+    """Does a device know our name and our contacts mailbox?"""
+
+    NOT_SENT = 0
+    SENT = 1
+    """They ride on everything until it confirms something."""
+    CONFIRMED = 2
+
+
 class ParcelState(StrEnum):
     WAITING = "waiting"
     STORED = "stored"
@@ -35,7 +44,6 @@ class Peer:
 
     :ivar device_list: their record of kind 1 as it was found last, or None.
     :ivar looked_up_seconds: when it was last asked for.
-    :ivar introduced: they were sent our name and contacts mailbox.
     """
 
     identity: bytes
@@ -43,7 +51,6 @@ class Peer:
     device_list: bytes | None = None
     looked_up_seconds: float = 0.0
     next_counter: int = 1
-    introduced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +58,23 @@ class PeerDevice:
     """One device of a person: where to write to and what is shared with it.
 
     :ivar record: its record of kind 2, or None where it only wrote to us so far.
+    :ivar inbox_key: what envelopes to it are sealed to, from its record or its handshake.
     :ivar contacts_mailbox: where it wants our messages, once it said so.
+    :ivar introduction: whether it knows our contacts mailbox (and our name).
+    :ivar next_shown: the counter after the last one shown of what it sent, None before the first.
     :ivar reset_seconds: when a new session was last asked of it.
-    :ivar sessions: the state of :mod:`tace.e2ee.session`, as bytes.
+    :ivar pair: the sessions with it (:class:`tace.e2ee.session.Pair`), as bytes.
     """
 
     identity: bytes
     device: bytes
     record: bytes | None = None
+    inbox_key: bytes | None = None
     contacts_mailbox: bytes | None = None
+    introduction: Introduction = Introduction.NOT_SENT
+    next_shown: int | None = None
     reset_seconds: float = 0.0
-    sessions: bytes | None = field(default=None, repr=False)
+    pair: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +99,14 @@ class HistoryMessage:
 class Outgoing:
     """A content that the recipient has not confirmed.
 
+    :ivar device: for this device only, or None for every one they have.
     :ivar message: the id of the message of the history that it carries (a part of), or None.
     """
 
     seq: int
     id: bytes
     peer: bytes
+    device: bytes | None
     message: bytes | None
     content: bytes = field(repr=False)
     expires_hours: int
@@ -100,13 +115,20 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One encrypted copy of an outgoing content, for one device."""
+    """One encrypted copy of an outgoing content, for one device.
+
+    :ivar copies: on how many of its ``replicas`` disks a node said it is.
+    :ivar attempts: how often it was offered in this state.
+    :ivar next_seconds: when it is to be offered next.
+    """
 
     seq: int
     outgoing: int
     device: bytes
     envelope: bytes = field(repr=False)
     state: ParcelState
+    copies: int
+    replicas: int
     attempts: int
     next_seconds: float
 

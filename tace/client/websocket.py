@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
@@ -20,7 +21,7 @@ CONNECT_SECONDS = 4.0
 CLOSE_SECONDS = 1.0
 
 
-class _NodeSocket(WebSocketClientProtocol):  # type: ignore[misc]
+class _NodeSocket(WebSocketClientProtocol):
     """Autobahn's side; everything it hears goes to the connection."""
 
     def __init__(self, address: NodeAddress) -> None:
@@ -31,7 +32,8 @@ class _NodeSocket(WebSocketClientProtocol):  # type: ignore[misc]
 
     def onOpen(self) -> None:
         # Twisted leaves Nagle on, which costs 40 ms a message.
-        self.transport.setTcpNoDelay(True)
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
         if self.websocket_protocol_in_use != SUBPROTOCOL:
             self.dropConnection(abort=True)
             return
@@ -94,20 +96,21 @@ class WebSocketDialer:
             failByDrop=True,
             tcpNoDelay=True,
         )
-        factory.protocol = lambda: _NodeSocket(address)
+        factory.protocol = partial(_NodeSocket, address)  # type: ignore[assignment]
         try:
-            socket = await self._endpoint(address).connect(factory)
+            # With TLS the endpoint gives the protocol inside it, as without.
+            socket: Any = await self._endpoint(address).connect(factory)
         except (ConnectError, DNSLookupError, OSError) as error:
             raise LinkLost(f"{address}: {error}") from None
+        assert isinstance(socket, _NodeSocket)
         if socket.ready is None:
             assert socket.connection is not None
             return socket.connection
         try:
-            connection: Connection = await socket.ready
+            return await socket.ready
         except CancelledError:
             socket.dropConnection(abort=True)
             raise
-        return connection
 
     def _endpoint(self, address: NodeAddress) -> IStreamClientEndpoint:
         endpoint = HostnameEndpoint(

@@ -59,7 +59,9 @@ class CheckedBase32:
             if found > self.characters:
                 raise ValueError(f"it is too long: it has {self.characters} characters")
         if found < self.characters:
-            raise ValueError(f"{self.characters - found} of {self.characters} characters are missing")
+            raise ValueError(
+                f"{self.characters - found} of {self.characters} characters are missing"
+            )
         check = bits & (1 << self._check_bits) - 1
         decoded = (bits >> self._check_bits).to_bytes(self.value_bytes)
         if check != self._check(decoded):

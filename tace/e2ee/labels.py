@@ -16,6 +16,7 @@ class E2eeLabel:
     DEVICE_SEED = b"tace device seed 1"
     DEVICE = b"tace device 1"
     CERTIFICATE = b"tace device certificate 1"
+    SESSION_ID = b"tace session id 1"
     TRANSCRIPT = b"tace transcript 1"
     SESSION_KEYS = b"tace session keys 1"
     RATCHET_ROOT = b"tace ratchet root 1"

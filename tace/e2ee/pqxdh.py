@@ -81,9 +81,7 @@ class Handshake:
         fresh: bool,
     ) -> Handshake:
         flags = FRESH if fresh else 0
-        encoded = _HANDSHAKE.pack(
-            flags, certificate.encoded, ephemeral, prekey_id, kem_ciphertext
-        )
+        encoded = _HANDSHAKE.pack(flags, certificate.encoded, ephemeral, prekey_id, kem_ciphertext)
         return cls(fresh, certificate, ephemeral, prekey_id, kem_ciphertext, encoded)
 
     @classmethod
@@ -120,9 +118,10 @@ class SessionKeys:
     responder_header: bytes = field(repr=False)
     """Encrypts the headers of the responder's first chain."""
 
-    @property
-    def id(self) -> bytes:
-        return self.transcript[:SESSION_ID_BYTES]
+
+def session_id(handshake: bytes) -> bytes:
+    """H("tace session id 1" || handshake 1293)[:16]: known before anything is verified."""
+    return digest(E2eeLabel.SESSION_ID, handshake)[:SESSION_ID_BYTES]
 
 
 def transcript_of(
@@ -133,7 +132,9 @@ def transcript_of(
     return digest(E2eeLabel.TRANSCRIPT, handshake, identity, device_key, prekey, kem_prekey)
 
 
-def derive(agreements: tuple[bytes, bytes, bytes], kem_shared: bytes, transcript: bytes) -> SessionKeys:
+def derive(
+    agreements: tuple[bytes, bytes, bytes], kem_shared: bytes, transcript: bytes
+) -> SessionKeys:
     """HKDF over DH1 || DH2 || DH3 || ML-KEM secret: root 32, two header keys 32 each.
 
     :param agreements: DH(DK initiator, prekey), DH(ephemeral, DK responder), DH(ephemeral, prekey).
@@ -180,17 +181,6 @@ def initiate(
     return handshake, derive(agreements, kem_shared, transcript)
 
 
-def expected_transcript(handshake: bytes, own: OwnDevice, prekey: Prekey) -> bytes:
-    """The responder's transcript for a handshake, before any of it is verified."""
-    return transcript_of(
-        handshake,
-        own.identity,
-        own.keys.agreement.public,
-        prekey.agreement.public,
-        prekey.kem_public,
-    )
-
-
 def respond(handshake: Handshake, own: OwnDevice, prekey: Prekey, *, now: float) -> SessionKeys:
     """Reach the initiator's keys with the private halves of the prekey it names.
 
@@ -206,4 +196,11 @@ def respond(handshake: Handshake, own: OwnDevice, prekey: Prekey, *, now: float)
         prekey.agreement.agree(handshake.ephemeral),
     )
     kem_shared = prekey.kem.decapsulate(handshake.kem_ciphertext)
-    return derive(agreements, kem_shared, expected_transcript(handshake.encoded, own, prekey))
+    transcript = transcript_of(
+        handshake.encoded,
+        own.identity,
+        own.keys.agreement.public,
+        prekey.agreement.public,
+        prekey.kem_public,
+    )
+    return derive(agreements, kem_shared, transcript)

@@ -69,18 +69,20 @@ class Prekey:
 
     @classmethod
     def generate(
-        cls, random_bytes: RandomBytes, *, id: int, now: float, listed_until_hours: int
+        cls, random_bytes: RandomBytes, *, prekey_id: int, now: float, listed_until_hours: int
     ) -> Prekey:
         """New halves from 48 + 64 random bytes."""
         seed, kem_seed = random_bytes(SEED_BYTES), random_bytes(KEM_SEED_BYTES)
-        return cls._of(id, AgreementKey.from_seed(seed), kem_seed, int(now), listed_until_hours)
+        return cls._of(
+            prekey_id, AgreementKey.from_seed(seed), kem_seed, int(now), listed_until_hours
+        )
 
     @classmethod
     def _of(
-        cls, id: int, agreement: AgreementKey, kem_seed: bytes, made: int, until: int
+        cls, prekey_id: int, agreement: AgreementKey, kem_seed: bytes, made: int, until: int
     ) -> Prekey:
         kem = MLKEM768PrivateKey.from_seed_bytes(kem_seed)
-        return cls(id, agreement, kem, kem.public_key().public_bytes_raw(), made, until)
+        return cls(prekey_id, agreement, kem, kem.public_key().public_bytes_raw(), made, until)
 
     def listed_until(self, expires_hours: int) -> Prekey:
         """The same, named by a record that lives until then as well."""

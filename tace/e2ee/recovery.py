@@ -53,9 +53,7 @@ class RecoveryCode:
     @property
     def text(self) -> str:
         characters = _TEXT.encode(self.secret)
-        return "-".join(
-            characters[at : at + _GROUP] for at in range(0, CODE_CHARACTERS, _GROUP)
-        )
+        return "-".join(characters[at : at + _GROUP] for at in range(0, CODE_CHARACTERS, _GROUP))
 
     def identity(self) -> SigningKey:
         """The identity key IK (ECDSA P-256)."""

@@ -113,9 +113,7 @@ class Removal:
     encoded: bytes
 
     @classmethod
-    def sign(
-        cls, key: SigningKey, kind: int, items: Sequence[tuple[MessageId, int]]
-    ) -> Removal:
+    def sign(cls, key: SigningKey, kind: int, items: Sequence[tuple[MessageId, int]]) -> Removal:
         if not 0 < len(items) <= MAX_REMOVED:
             raise ValueError(f"a removal names 1 to {MAX_REMOVED} messages")
         signed = _REMOVAL_HEAD.pack(key.public, kind, len(items)) + b"".join(

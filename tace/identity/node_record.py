@@ -22,6 +22,8 @@ RECORD_VERSION = 1
 _Address = Annotated[str, msgspec.Meta(max_length=128)]
 _Uint63 = Annotated[int, msgspec.Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
 
+_Version = Annotated[int, msgspec.Meta(ge=1, le=255)]
+
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: Annotated[int, msgspec.Meta(ge=1, le=255)]
@@ -36,7 +38,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     full: bool
     away_until_seconds: _Uint63
     software: Annotated[str, msgspec.Meta(max_length=32)]
-    protocols: Annotated[tuple[Annotated[int, msgspec.Meta(ge=1, le=255)], ...], msgspec.Meta(max_length=8)]
+    protocols: Annotated[tuple[_Version, ...], msgspec.Meta(max_length=8)]
     proof_of_work: Annotated[bytes, msgspec.Meta(max_length=64)]
     expires_seconds: _Uint63
 

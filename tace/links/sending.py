@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
+
+CHUNK_BYTES = 64 * 1024
+"""Handed to the transport at once: as much as it gathers itself before it writes."""
 
 
 @implementer(IPushProducer)
@@ -13,17 +17,20 @@ class SendBuffer:
     """Bytes on their way out.
 
     Twisted's TLS transport gathers what is written in one reactor turn into few records and one
-    write, so frames go to it one by one. It calls ``pauseProducing`` when the socket is behind;
-    from then on bytes are kept here.
+    write, so most frames go straight to it. Between :meth:`cork` and :meth:`uncork` they are
+    gathered here, which is cheaper. The transport calls ``pauseProducing`` when the socket is
+    behind; from then on they are kept here.
 
     :param transport: a TLS transport; this becomes its producer.
     """
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
-        self._kept: list[bytes] = []
+        self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
+        self._corked = False
         self._paused = False
+        self._written = 0
         self._write = transport.write
         transport.registerProducer(self, True)
 
@@ -32,17 +39,35 @@ class SendBuffer:
         """How much waits here; the transport holds about 128 KiB besides."""
         return self._kept_bytes
 
+    def written_bytes(self) -> int:
+        """How much was written since this was last asked."""
+        written, self._written = self._written, 0
+        return written
+
     def write(self, data: bytes) -> None:
-        if self._paused:
+        self._written += len(data)
+        if self._corked or self._paused:
             self._kept.append(data)
             self._kept_bytes += len(data)
+            if self._kept_bytes >= CHUNK_BYTES:
+                self._flush()
         else:
             self._write(data)
 
+    def cork(self) -> None:
+        """Gather what is written until :meth:`uncork`, or until it is a chunk."""
+        self._corked = True
+
+    def uncork(self) -> None:
+        self._corked = False
+        if self._kept:
+            self._flush()
+
     def finish(self) -> None:
         """Hand everything over and let go of the transport; what is written later is dropped."""
-        self.resumeProducing()
+        self._paused = False
         self._transport.unregisterProducer()
+        self._flush()
         self._write = _drop
 
     def pauseProducing(self) -> None:
@@ -50,17 +75,25 @@ class SendBuffer:
 
     def resumeProducing(self) -> None:
         self._paused = False
-        if self._kept:
-            data = b"".join(self._kept)
-            self._kept.clear()
-            self._kept_bytes = 0
-            self._write(data)
+        self._flush()
 
     def stopProducing(self) -> None:
         self._kept.clear()
         self._kept_bytes = 0
-        self._paused = False
         self._write = _drop
+
+    def _flush(self) -> None:
+        """Pass on what is kept, in chunks, until the transport is behind."""
+        kept = self._kept
+        while kept and not self._paused:
+            size = 0
+            chunk = []
+            while kept and size < CHUNK_BYTES:
+                data = kept.popleft()
+                size += len(data)
+                chunk.append(data)
+            self._kept_bytes -= size
+            self._write(b"".join(chunk))
 
 
 def _drop(_: bytes) -> None:

@@ -33,6 +33,7 @@ class SilenceWatch:
         self._ping = ping
         self._lost = lost
         self._guarded = False
+        self._doubted = False
         self._timer: IDelayedCall | None = None
         self._unanswered = False
         self.last_heard = clock.seconds()
@@ -41,6 +42,7 @@ class SilenceWatch:
         """Bytes have come."""
         self.last_heard = self._clock.seconds()
         self._unanswered = False
+        self._doubted = False
 
     def guard(self, guarded: bool) -> None:
         """Watch from now on, or no longer."""
@@ -50,24 +52,27 @@ class SilenceWatch:
 
     def doubt(self) -> None:
         """A request timed out: watch until the next sign of life."""
+        self._doubted = True
         if self._timer is None:
-            self._look(doubted=True)
+            self._look()
 
     def stop(self) -> None:
-        self._guarded = False
+        self._guarded = self._doubted = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self, *, doubted: bool = False) -> None:
+    def _look(self) -> None:
         self._timer = None
+        if not (self._guarded or self._doubted):
+            return
         silent = max(0.0, self._clock.seconds() - self.last_heard)
-        if silent >= self._ping_after:
-            self._unanswered = True
-            self._schedule(max(self._lost_after - silent, self._ping_after), self._condemn)
-            self._ping()
-        elif self._guarded or doubted:
+        if silent < self._ping_after:
             self._schedule(self._ping_after - silent, self._look)
+            return
+        self._unanswered = True
+        self._schedule(max(self._lost_after - silent, self._ping_after), self._condemn)
+        self._ping()
 
     def _condemn(self) -> None:
         if self._unanswered:

@@ -1,9 +1,9 @@
 """TLS for links: 1.3 only, a certificate on both sides, ALPN ``tace/1``, no tickets (page 3.1).
 
 The one file that knows OpenSSL. In an open network the certificate proves nothing but itself: any
-is accepted, whatever its dates, and the hello proves the node (:mod:`tace.identity.link_proof`). In
-a private network (a CA file is set) the certificate must also lead to one of those CAs, and the side
-that dialled checks the name or address it dialled.
+is accepted, whatever its dates, and the hello proves the node (:mod:`tace.identity.link_proof`).
+In a private network (a CA file is set) the certificate must also lead to one of those CAs, and the
+side that dialled checks the name or address it dialled.
 """
 
 from __future__ import annotations
@@ -140,15 +140,20 @@ def _accept_verified(
 
 def _check_name(connection: SSL.Connection, host: str) -> None:
     try:
-        ip_address(host)
-    except ValueError:
-        verify = service_identity.pyopenssl.verify_hostname
-    else:
-        verify = service_identity.pyopenssl.verify_ip_address
-    try:
-        verify(connection, host)
+        if _is_address(host):
+            service_identity.pyopenssl.verify_ip_address(connection, host)
+        else:
+            service_identity.pyopenssl.verify_hostname(connection, host)
     except (service_identity.VerificationError, service_identity.CertificateError) as error:
         raise TlsRejected(f"the certificate is not for {host}") from error
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _use_made_certificate(context: SSL.Context, now: float) -> None:

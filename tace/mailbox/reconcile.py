@@ -49,9 +49,7 @@ class PagedLists:
         self._store = store
         self._clock = clock
 
-    async def missing(
-        self, peer: NodeId, arc: Arc, *, records: bool
-    ) -> AsyncIterator[list[Item]]:
+    async def missing(self, peer: NodeId, arc: Arc, *, records: bool) -> AsyncIterator[list[Item]]:
         # One segment at a time: within it both listings are in plain key order.
         for low, high in arc.segments():
             segment = Arc(low or _BEFORE_FIRST, high)

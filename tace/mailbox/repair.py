@@ -6,7 +6,7 @@ a node that lies can withhold but not destroy. What is pulled is verified like w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from tace.ids import Arc, NodeId
 from tace.mailbox.reconcile import Reconciliation
 from tace.mailbox.replica import Replica
 from tace.mailbox.rules import AdmissionRules
-from tace.seams import Counters, Item, ItemState, Links, Store, View
+from tace.seams import Counters, Item, ItemState, Links, Procedure, Store, View
 from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, TombstoneField
 from tace.wire.framing import MAX_BODY_BYTES
 from tace.wire.message import Message
@@ -72,7 +72,7 @@ class Repair:
         self._refused: dict[Item, None] = {}
         self._rounds = Periodic("repair", clock, self._until_next, self._round)
 
-    def procedures(self) -> dict[type[Message], Callable[..., object]]:
+    def procedures(self) -> dict[type[Message], Procedure]:
         return {ListItems: self._on_list_items, FetchItems: self._on_fetch_items}
 
     def start(self) -> None:
@@ -152,9 +152,7 @@ class Repair:
                     brought += await self._fetch(peer, items)
         if brought:
             self._counters.count("repaired_items_total", brought)
-            self._log.info(
-                "pulled {count} items from {peer}", count=brought, peer=peer.hex()[:8]
-            )
+            self._log.info("pulled {count} items from {peer}", count=brought, peer=peer.hex()[:8])
         return brought
 
     async def _fetch(self, peer: NodeId, items: Sequence[Item]) -> int:
@@ -295,4 +293,3 @@ def _joined(arcs: Sequence[Arc]) -> list[Arc]:
         merged[0] = Arc(merged[-1].start, merged[0].end)
         merged.pop()
     return merged
-

@@ -5,8 +5,7 @@ Everything here is idempotent. What an answer calls stored is on this node's dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -16,8 +15,8 @@ from tace.identity.user_record import UserRecord
 from tace.ids import MailboxId, NodeId
 from tace.mailbox.rules import AdmissionRules
 from tace.mailbox.watches import WatchEntry, WatchTable
-from tace.seams import Counters, Links, Put, Store, View
-from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, PutResult, WaitingItem
+from tace.seams import Counters, Links, Procedure, Put, Store, View
+from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, PutResult, TombstoneField, WaitingItem
 from tace.wire.message import Message
 from tace.wire.objects import Envelope, Tombstone
 from tace.wire.peer import (
@@ -38,7 +37,6 @@ from tace.wire.peer import (
 )
 
 MAX_WATCHES = 200_000
-T = TypeVar("T")
 
 
 class Replica:
@@ -69,7 +67,7 @@ class Replica:
         self._news: dict[NodeId, list[Arrival]] = {}
         self.partial = True
 
-    def procedures(self) -> dict[type[Message], Callable[..., object]]:
+    def procedures(self) -> dict[type[Message], Procedure]:
         return {
             PutEnvelopes: self.put_envelopes,
             PutTombstones: self.put_tombstones,
@@ -127,14 +125,7 @@ class Replica:
     async def put_tombstones(self, peer: NodeId, message: PutTombstones) -> PutAnswer:
         self._view.learn(message.records)
         now = self._clock.seconds()
-        tombstones = [
-            self._judge(
-                field.mailbox,
-                lambda f=field: Tombstone.parse(f.mailbox, f.tombstone),
-                lambda t: self._rules.tombstone_refusal(t.expires_hours, now),
-            )
-            for field in message.tombstones
-        ]
+        tombstones = [self._judge(field, now) for field in message.tombstones]
         removals = [self._judge_removal(encoded, now) for encoded in message.removals]
         puts = iter(
             await self._store.put_tombstones([t for t in tombstones if not isinstance(t, str)], now)
@@ -148,16 +139,14 @@ class Replica:
         keys += [b"" if isinstance(r, str) else r.mailbox for r in removals]
         return self._answer(results, keys)
 
-    def _judge(
-        self, mailbox: MailboxId, parse: Callable[[], T], refusal: Callable[[T], str | None]
-    ) -> T | str:
-        if not self._view.is_candidate(self._view.own, mailbox):
+    def _judge(self, field: TombstoneField, now: float) -> Tombstone | str:
+        if not self._view.is_candidate(self._view.own, field.mailbox):
             return "redirect"
         try:
-            parsed = parse()
+            tombstone = Tombstone.parse(field.mailbox, field.tombstone)
         except Malformed as error:
             return error.code
-        return refusal(parsed) or parsed
+        return self._rules.tombstone_refusal(tombstone.expires_hours, now) or tombstone
 
     def _judge_removal(self, encoded: bytes, now: float) -> Removal | str:
         try:
@@ -192,8 +181,7 @@ class Replica:
                 break
         return PutAnswer(
             tuple(
-                PutResult(r) if isinstance(r, str) else PutResult(r.code, r.secret)
-                for r in results
+                PutResult(r) if isinstance(r, str) else PutResult(r.code, r.secret) for r in results
             ),
             records,
         )
@@ -221,9 +209,7 @@ class Replica:
 
     async def fetch_envelopes(self, peer: NodeId, message: FetchEnvelopes) -> EnvelopeList:
         self._must_watch(peer, message.mailbox)
-        found = await self._store.get_envelopes(
-            message.mailbox, message.ids, self._clock.seconds()
-        )
+        found = await self._store.get_envelopes(message.mailbox, message.ids, self._clock.seconds())
         return EnvelopeList(tuple(envelope.encoded for envelope in found))
 
     async def get_record(self, peer: NodeId, message: GetRecord) -> RecordAnswer:

@@ -1,1 +1,1 @@
-"""The Chord ring: pointer rules, routing table and placement (pure); stabilise, join, gossip (procedures)."""
+"""The Chord ring: pointer rules, routing table, placement; stabilise, join, gossip."""

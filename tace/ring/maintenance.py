@@ -7,7 +7,6 @@ operation is outstanding per position; each answer re-checks that its premise st
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -17,6 +16,7 @@ from twisted.logger import Logger
 from tace.background import Periodic
 from tace.errors import Failure, Refusal, Unauthorized
 from tace.ids import NodeId, Place, Position, between
+from tace.ring.gossip import Gossip
 from tace.ring.membership import Membership
 from tace.ring.pointers import (
     Pointers,
@@ -24,7 +24,7 @@ from tace.ring.pointers import (
     nearer_successors,
     should_replace_predecessor,
 )
-from tace.seams import Counters, Links
+from tace.seams import Counters, Links, Procedure
 from tace.wire.fields import PlaceField
 from tace.wire.message import Message
 from tace.wire.peer import Done, GetRing, Notify, Ring
@@ -46,6 +46,7 @@ class RingMaintenance:
     def __init__(
         self,
         membership: Membership,
+        gossip: Gossip,
         *,
         links: Links,
         clock: IReactorTime,
@@ -56,13 +57,13 @@ class RingMaintenance:
         quiet_seconds: float,
     ) -> None:
         self._membership = membership
+        self._gossip = gossip
         self._links = links
         self._counters = counters
         self._distinct = successors
         self._own = membership.own
         self._pointers = {
-            index: Pointers(Place(self._own, index))
-            for _, index in membership.current.places
+            index: Pointers(Place(self._own, index)) for _, index in membership.current.places
         }
         self._locks = {index: DeferredLock() for index in self._pointers}
         self._heard: dict[Place, Ring] = {}
@@ -72,13 +73,14 @@ class RingMaintenance:
         self._rounds = Periodic(
             "stabilize",
             clock,
-            lambda: (self._quiet if self._settled else self._after_event)
-            * random.uniform(0.75, 1.25),
+            lambda: (
+                (self._quiet if self._settled else self._after_event) * random.uniform(0.75, 1.25)
+            ),
             self._round,
         )
         membership.when_changed(self._disturbed)
 
-    def procedures(self) -> dict[type[Message], Callable[..., object]]:
+    def procedures(self) -> dict[type[Message], Procedure]:
         return {GetRing: self._on_get_ring, Notify: self._on_notify}
 
     def start(self) -> None:
@@ -124,9 +126,7 @@ class RingMaintenance:
             index,
             pointers.member,
             digest,
-            predecessor=None
-            if pointers.predecessor is None
-            else PlaceField(*pointers.predecessor),
+            predecessor=None if pointers.predecessor is None else PlaceField(*pointers.predecessor),
             successors=tuple(PlaceField(*place) for place in pointers.successors),
         )
 
@@ -203,7 +203,7 @@ class RingMaintenance:
                 self._adopt(index, candidate, answer)
                 successor, ring = candidate, answer
                 break
-        if successor.node != self._own or successor.index != index:
+        if successor.node != self._own or successor.number != index:
             await self._notify(index, successor, ring)
 
     async def _first_living_successor(self, index: int) -> tuple[Place, Ring] | None:
@@ -259,10 +259,10 @@ class RingMaintenance:
         if _place(ring.predecessor) == own:
             return
         if successor.node == self._own:
-            await self._rectify(successor.index, own)
+            await self._rectify(successor.number, own)
             return
         try:
-            await self._links.call(successor.node, Notify(successor.index, own.index))
+            await self._links.call(successor.node, Notify(successor.number, own.number))
         except (Failure, Refusal):
             self._settled = False
 
@@ -309,13 +309,13 @@ class RingMaintenance:
         Repeated asking costs a few bytes: an unchanged snapshot is not sent again.
         """
         if place.node == self._own:
-            return self._ring_of(place.index) if place.index in self._pointers else None
+            return self._ring_of(place.number) if place.number in self._pointers else None
         if self._membership.is_dead(place.node):
             return None
         known = self._heard.get(place)
         try:
             ring = await self._links.call(
-                place.node, GetRing(place.index, known.digest if known is not None else b"")
+                place.node, GetRing(place.number, known.digest if known is not None else b"")
             )
         except Refusal:
             return None
@@ -343,7 +343,7 @@ class RingMaintenance:
         )
         if missing:
             try:
-                await self._membership.fetch_records(node, list(missing))
+                await self._gossip.fetch_records(node, list(missing))
             except (Failure, Refusal):
                 self._settled = False
 

@@ -112,9 +112,7 @@ class Placement:
 
     def _compute(self, key: bytes) -> ReplicaSet:
         records = [
-            record
-            for node in self.candidates(key)
-            if (record := self._table.get(node)) is not None
+            record for node in self.candidates(key) if (record := self._table.get(node)) is not None
         ]
         members = choose(records, self.replicas)
         living_members = sum(self._dead_for(node) is None for node in members)
@@ -147,10 +145,7 @@ class Placement:
                     break
         return [arcs[end] for end in sorted(arcs)]
 
-    def _add_arc(
-        self, arcs: dict[bytes, tuple[Arc, ReplicaSet]], arc: Arc, node: NodeId
-    ) -> None:
+    def _add_arc(self, arcs: dict[bytes, tuple[Arc, ReplicaSet]], arc: Arc, node: NodeId) -> None:
         replica_set = self.replica_set(arc.end)
         if node in replica_set.holders or node in replica_set.members:
             arcs[arc.end] = (arc, replica_set)
-

@@ -43,7 +43,7 @@ class Pointers:
         """Eight bytes that change with the snapshot, for ``unchanged`` answers."""
         state = sha256(bytes([self.member]))
         for place in (self.predecessor, *self.successors):
-            state.update(b"-" if place is None else place.node + bytes([place.index]))
+            state.update(b"-" if place is None else place.node + bytes([place.number]))
         return state.digest()[:8]
 
     def with_successors(self, successors: tuple[Place, ...]) -> Pointers:

@@ -14,9 +14,7 @@ MAX_TOMBSTONES = 64
 MAX_REDIRECT_RECORDS = 8
 MAX_LISTED = 512
 
-EnvelopeBytes = Annotated[
-    bytes, msgspec.Meta(min_length=ENVELOPE_BYTES, max_length=ENVELOPE_BYTES)
-]
+EnvelopeBytes = Annotated[bytes, msgspec.Meta(min_length=ENVELOPE_BYTES, max_length=ENVELOPE_BYTES)]
 TombstoneBytes = Annotated[
     bytes, msgspec.Meta(min_length=TOMBSTONE_BYTES, max_length=TOMBSTONE_BYTES)
 ]
@@ -33,7 +31,7 @@ class PlaceField(NamedTuple):
     """A pointer of the ring: node id and position number. The position itself is computed."""
 
     node: Bytes32
-    index: Annotated[int, msgspec.Meta(ge=0, le=7)]
+    number: Annotated[int, msgspec.Meta(ge=0, le=7)]
 
 
 class MemberField(NamedTuple):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
+from typing import TypeAlias
 
 from tace.errors import ProtocolError
 
@@ -19,10 +19,8 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_BODY_BYTES_BEFORE_HELLO = 4 * 1024
 
 
-class Frame(NamedTuple):
-    number: int
-    request_id: int
-    body: bytes
+Frame: TypeAlias = tuple[int, int, bytes]
+"""(number, request id, body)."""
 
 
 def encode_frame(number: int, request_id: int, body: bytes) -> bytes:
@@ -35,18 +33,30 @@ class FrameBuffer:
     The declared length is tested as soon as its four bytes are there, before anything of the body
     is kept: the buffer never holds more than one frame and one read.
 
+    A read that holds whole frames is cut where it stands, without a copy; only what is left of one
+    goes into a bytearray, so that a frame in many small pieces is not copied again for each piece.
+
     :param max_body_bytes: raised with :meth:`allow` once the hello is verified.
     """
 
     def __init__(self, max_body_bytes: int = MAX_BODY_BYTES_BEFORE_HELLO) -> None:
         self._max_length = max_body_bytes + _TYPE_AND_ID_BYTES
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
+        self._start = 0
 
     def allow(self, max_body_bytes: int) -> None:
         self._max_length = max_body_bytes + _TYPE_AND_ID_BYTES
 
     def add(self, data: bytes) -> None:
-        self._buffer += data
+        if self._start == len(self._buffer):
+            self._buffer = data
+        elif isinstance(self._buffer, bytearray):
+            del self._buffer[: self._start]
+            self._buffer += data
+        else:
+            self._buffer = bytearray(memoryview(self._buffer)[self._start :])
+            self._buffer += data
+        self._start = 0
 
     def next_frame(self) -> Frame | None:
         """The next whole frame, or None until more bytes come.
@@ -55,18 +65,23 @@ class FrameBuffer:
 
         :raises ProtocolError: the length is too small or over the limit.
         """
-        buffer = self._buffer
-        if len(buffer) < 4:
+        buffer, start = self._buffer, self._start
+        there = len(buffer) - start
+        if there < HEAD_BYTES:
+            if there >= 4:
+                self._check(int.from_bytes(buffer[start : start + 4]))
             return None
-        length = int.from_bytes(buffer[:4])
+        length, number, request_id = _HEAD.unpack_from(buffer, start)
+        if not _TYPE_AND_ID_BYTES <= length <= self._max_length:
+            self._check(length)
+        end = start + 4 + length
+        if there < 4 + length:
+            return None
+        self._start = end
+        return number, request_id, bytes(buffer[start + HEAD_BYTES : end])
+
+    def _check(self, length: int) -> None:
         if length < _TYPE_AND_ID_BYTES:
             raise ProtocolError("a frame shorter than its header")
         if length > self._max_length:
             raise ProtocolError(f"a frame of {length} bytes where {self._max_length} are allowed")
-        end = 4 + length
-        if len(buffer) < end:
-            return None
-        _, number, request_id = _HEAD.unpack_from(buffer)
-        body = bytes(buffer[HEAD_BYTES:end])
-        del buffer[:end]
-        return Frame(number, request_id, body)

@@ -32,9 +32,7 @@ def lock_of(secret: bytes) -> bytes:
     return digest(Label.LOCK, secret)
 
 
-def message_id(
-    mailbox: MailboxId, expires_hours: int, lock: bytes, blob_hash: bytes
-) -> MessageId:
+def message_id(mailbox: MailboxId, expires_hours: int, lock: bytes, blob_hash: bytes) -> MessageId:
     """The id binds everything but the stamp, so that a stamp can be made again."""
     return digest(Label.MESSAGE, mailbox, expires_hours.to_bytes(4), lock, blob_hash)
 

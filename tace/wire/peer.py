@@ -121,7 +121,7 @@ class GetRing(Request[Ring], frozen=True, array_like=True, gc=False):
 
 
 class Notify(Request[Done], frozen=True, array_like=True, gc=False):
-    """"My position ``from_index`` may be the predecessor of your position ``to_index``." """
+    """ "My position ``from_index`` may be the predecessor of your position ``to_index``." """
 
     NUMBER = 12
     ANSWER = Done
@@ -188,7 +188,10 @@ class PutEnvelopes(Request[PutAnswer], frozen=True, array_like=True, gc=False):
 
 
 class PutTombstones(Request[PutAnswer], frozen=True, array_like=True, gc=False):
-    """Replaces envelopes by tombstones; the results are those of ``tombstones``, then ``removals``."""
+    """Replaces envelopes by tombstones.
+
+    The results are those of ``tombstones``, then those of ``removals``.
+    """
 
     NUMBER = 32
     ANSWER = PutAnswer
@@ -246,7 +249,10 @@ class EnvelopeList(Message, frozen=True, array_like=True, gc=False):
 
 
 class FetchEnvelopes(Request[EnvelopeList], frozen=True, array_like=True, gc=False):
-    """Asks for bodies; answered only to a node that watches the mailbox. Missing ones are left out."""
+    """Asks for bodies; answered only to a node that watches the mailbox.
+
+    Missing ones are left out.
+    """
 
     NUMBER = 38
     ANSWER = EnvelopeList
@@ -255,7 +261,10 @@ class FetchEnvelopes(Request[EnvelopeList], frozen=True, array_like=True, gc=Fal
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A message that has just become durable here; ``envelope`` is empty unless bodies were asked."""
+    """A message that has just become durable here.
+
+    ``envelope`` is empty unless bodies were asked.
+    """
 
     mailbox: Bytes32
     id: Bytes32

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias, cast
+
+import msgspec
 
 from tace.errors import (
     InternalError,
@@ -130,50 +132,50 @@ def kind_of(number: int, alone: bool) -> Kind:
     raise ProtocolError(f"{cls.__name__} {'without' if alone else 'with'} a request id")
 
 
-# -- events --------------------------------------------------------------------------------------
+# -- events (structs, because they are the cheapest values to make) --------------------------------
 
 
-class HelloArrived(NamedTuple):
+class HelloArrived(msgspec.Struct, frozen=True):
     """Answer with :meth:`PeerSession.accept_hello` or :meth:`PeerSession.reject`."""
 
     hello: Hello
 
 
-class RequestArrived(NamedTuple):
+class RequestArrived(msgspec.Struct, frozen=True):
     """Answer with :meth:`PeerSession.answer` or :meth:`PeerSession.refuse`, once."""
 
     request_id: int
     request: Message
 
 
-class AnswerArrived(NamedTuple):
+class AnswerArrived(msgspec.Struct, frozen=True):
     request_id: int
     answer: Message
 
 
-class RefusalArrived(NamedTuple):
+class RefusalArrived(msgspec.Struct, frozen=True):
     request_id: int
     refusal: Refusal
 
 
-class OneWayArrived(NamedTuple):
+class OneWayArrived(msgspec.Struct, frozen=True):
     message: Message
 
 
-class GoodbyeArrived(NamedTuple):
+class GoodbyeArrived(msgspec.Struct, frozen=True):
     """The other side hangs up. Everything that was not answered never will be."""
 
     code: str
     detail: str
 
 
-class Owed(NamedTuple):
+class Owed(msgspec.Struct, frozen=True):
     """Bytes the session itself has to say: a refusal nobody else need decide about."""
 
     data: bytes
 
 
-class Broken(NamedTuple):
+class Broken(msgspec.Struct, frozen=True):
     """The other side broke the protocol: send ``farewell``, then hang up."""
 
     error: ProtocolError
@@ -328,23 +330,23 @@ class PeerSession:
         kind = kind_of(number, request_id == ONE_WAY_ID)
         after = STATES[self._state].get(kind)
         if after is None:
-            raise ProtocolError(f"message {number} before a hello or after it")
+            raise ProtocolError(f"message {number} before the hello, or a second hello")
+        self._state = after
         if kind is Kind.UNKNOWN_ONE_WAY:
             return None
         if kind is Kind.UNKNOWN_REQUEST:
             return Owed(_refusal_frame(request_id, UnknownMessage(f"no message {number} here")))
         message = PEER_MESSAGES.decode(number, body)
-        self._state = after
         if kind is Kind.REQUEST:
             return self._request(request_id, message)
         if kind is Kind.ANSWER:
             return self._answer(request_id, message)
         if kind is Kind.ONE_WAY:
             return OneWayArrived(message)
-        if isinstance(message, Hello):
-            return HelloArrived(message)
-        assert isinstance(message, Goodbye)
-        return GoodbyeArrived(message.code, message.detail)
+        if kind is Kind.HELLO:
+            return HelloArrived(cast(Hello, message))
+        goodbye = cast(Goodbye, message)
+        return GoodbyeArrived(goodbye.code, goodbye.detail)
 
     def _request(self, request_id: int, request: Message) -> Event:
         open_requests = self._asked_of_us
@@ -359,11 +361,11 @@ class PeerSession:
         expected = self._asked.pop(request_id, None)
         if expected is None:
             raise ProtocolError(f"an answer to request {request_id}, which was not asked")
+        if type(answer) is expected:
+            return AnswerArrived(request_id, answer)
         if isinstance(answer, Refused):
             return RefusalArrived(request_id, _refusal(answer))
-        if type(answer) is not expected:
-            raise ProtocolError(f"{type(answer).__name__} is no answer to that request")
-        return AnswerArrived(request_id, answer)
+        raise ProtocolError(f"{type(answer).__name__} is no answer to that request")
 
     def _must_be_up(self) -> None:
         if self._state is not State.UP or not self._said_hello:

@@ -31,17 +31,19 @@ CREATE TABLE peer (
     name TEXT NOT NULL DEFAULT '',
     device_list BLOB,
     looked_up_seconds REAL NOT NULL DEFAULT 0,
-    next_counter INTEGER NOT NULL DEFAULT 1,
-    introduced INTEGER NOT NULL DEFAULT 0
+    next_counter INTEGER NOT NULL DEFAULT 1
 ) WITHOUT ROWID;
 
 CREATE TABLE device (
     identity BLOB NOT NULL,
     device BLOB NOT NULL,
     record BLOB,
+    inbox_key BLOB,
     contacts_mailbox BLOB,
+    introduction INTEGER NOT NULL DEFAULT 0,
+    next_shown INTEGER,
     reset_seconds REAL NOT NULL DEFAULT 0,
-    sealed_sessions BLOB,
+    sealed_pair BLOB,
     PRIMARY KEY (identity, device)
 ) WITHOUT ROWID;
 
@@ -59,7 +61,6 @@ CREATE TABLE message (
     sent_ms INTEGER NOT NULL,
     received_ms INTEGER NOT NULL,
     sealed_text BLOB NOT NULL,
-    claimed_ms INTEGER NOT NULL DEFAULT 0,
     shown INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX message_id ON message (peer, outgoing, id);
@@ -70,12 +71,13 @@ CREATE TABLE outgoing (
     seq INTEGER PRIMARY KEY,
     id BLOB NOT NULL,
     peer BLOB NOT NULL,
+    device BLOB,
     message BLOB,
     sealed_content BLOB NOT NULL,
     expires_hours INTEGER NOT NULL,
     addressed INTEGER NOT NULL DEFAULT 0
 );
-CREATE UNIQUE INDEX outgoing_id ON outgoing (peer, id);
+CREATE INDEX outgoing_id ON outgoing (peer, id);
 
 -- One encrypted copy of an outgoing content for one device. state: waiting, stored, acked.
 CREATE TABLE parcel (
@@ -85,6 +87,8 @@ CREATE TABLE parcel (
     envelope_id BLOB NOT NULL,
     envelope BLOB NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting',
+    copies INTEGER NOT NULL DEFAULT 0,
+    replicas INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
     next_seconds REAL NOT NULL DEFAULT 0
 );
@@ -111,13 +115,14 @@ CREATE TABLE unreadable (
 
 -- Parts of a long text whose others are still missing.
 CREATE TABLE part (
+    seq INTEGER PRIMARY KEY,
     peer BLOB NOT NULL,
-    id BLOB NOT NULL,
+    whole BLOB NOT NULL,
     number INTEGER NOT NULL,
-    sealed_content BLOB NOT NULL,
-    received_seconds REAL NOT NULL,
-    PRIMARY KEY (peer, id, number)
-) WITHOUT ROWID;
+    sealed_body BLOB NOT NULL,
+    kept_seconds REAL NOT NULL
+);
+CREATE UNIQUE INDEX part_number ON part (peer, whole, number);
 
 -- Receipts that are still owed.
 CREATE TABLE receipt (

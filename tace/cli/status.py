@@ -1,0 +1,97 @@
+"""``tace status``: what a node says of itself to anyone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from tace.client.address import NodeAddress
+from tace.client.websocket import WebSocketDialer
+from tace.lab.inquiry import Inquiry
+from tace.wire.client import StatusInfo
+
+
+def as_json(status: StatusInfo) -> dict[str, Any]:
+    """Ids in hex; a position without a predecessor has null."""
+    return {
+        "node_id": status.node_id.hex(),
+        "network_id": status.network_id.hex(),
+        "version": status.version,
+        "positions": [
+            {
+                "id": position.id.hex(),
+                "predecessor": position.predecessor.hex() or None,
+                "successors": [successor.hex() for successor in position.successors],
+            }
+            for position in status.positions
+        ],
+        "members": status.members,
+        "items": status.items,
+        "bytes": status.bytes,
+        "state": status.state,
+    }
+
+
+def show(status: StatusInfo, console: Console) -> None:
+    """For people: short ids, one line a position."""
+    console.print(f"node      {status.node_id.hex()}", soft_wrap=True)
+    console.print(f"network   {status.network_id.hex()}", soft_wrap=True)
+    console.print(f"version   {status.version}")
+    console.print(f"state     {status.state}")
+    console.print(f"members   {status.members}")
+    console.print(f"stored    {status.items} items, {status.bytes:,} bytes")
+    table = Table("position", "predecessor", "successors", box=None, pad_edge=False)
+    for position in status.positions:
+        successors = " ".join(successor.hex()[:8] for successor in position.successors[:4])
+        more = len(position.successors) - 4
+        table.add_row(
+            position.id.hex()[:8],
+            position.predecessor.hex()[:8] or "none",
+            successors + (f" and {more} more" if more > 0 else ""),
+        )
+    console.print(table)
+
+
+@click.command("status")
+@click.argument("url")
+@click.option("--json", "json_wanted", is_flag=True, help="One JSON object; ids are hex.")
+def command(url: str, json_wanted: bool) -> None:
+    """Show what the node at URL says of itself: its places on the ring, members, what it stores."""
+    try:
+        address = NodeAddress.parse(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="URL") from None
+    status = ask(address)
+    if json_wanted:
+        click.echo(json.dumps(as_json(status)))
+    else:
+        show(status, Console(highlight=False))
+
+
+def ask(address: NodeAddress) -> StatusInfo:
+    """Runs the reactor until the node has answered."""
+    from twisted.internet import reactor
+
+    inquiry = Inquiry(address, WebSocketDialer(reactor))
+    outcome: list[StatusInfo | Failure] = []
+
+    def finish(result: StatusInfo | Failure) -> None:
+        outcome.append(result)
+        inquiry.close()
+        reactor.stop()
+
+    reactor.callWhenRunning(
+        lambda: Deferred.fromCoroutine(inquiry.status()).addBoth(finish) and None
+    )
+    reactor.run()
+    if not outcome:
+        raise click.Abort
+    if isinstance(outcome[0], Failure):
+        outcome[0].raiseException()
+    return outcome[0]

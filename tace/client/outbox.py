@@ -1,0 +1,384 @@
+"""The outbox: offers what is in it to nodes until the recipient has confirmed it.
+
+Everything in it is on this disk before anything leaves. It is let go of when the recipient's
+encrypted receipt comes; a node's proof that the recipient opened it makes it delivered, but the
+content stays until the receipt or its expiry, in case it could not be read.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+
+from tace.client.addressing import Addressing
+from tace.client.address import NodeAddress
+from tace.client.backoff import offer_again_after, retry_after
+from tace.client.connection import Connection
+from tace.client.directory import Directory
+from tace.client.errors import NeverOnline, NoNode
+from tace.client.nodes import Nodes
+from tace.client.publish import Publisher
+from tace.client.rows import MessageState, Outgoing, Parcel, ParcelState
+from tace.client.sqlite import HomeDatabase
+from tace.client.stamping import MAX_TARGET, Stamper
+from tace.e2ee.session import NoSession
+from tace.errors import Failure, ProtocolError, Refusal, TaceError
+from tace.ids import KIND_REQUESTS
+from tace.wire.client import Send, SendResult
+from tace.wire.fields import MAX_ENVELOPES
+from tace.wire.objects import SECONDS_PER_HOUR, Envelope, lock_of
+
+NODES_TRIED = 3
+"""How many nodes may break under one flush before it is left for later."""
+STAMPING_SECONDS = 0.5
+"""A batch leaves when its stamps have taken this long, so that the first do not wait for all."""
+LOOKED_UP_FOR_SECONDS = 60.0
+"""How long a recipient's records are taken as they are while the program runs."""
+UNCONFIRMED_SECONDS = 30.0
+RECHECK_SECONDS = 120.0
+"""Somebody who has not confirmed a message for 30 s is looked up again, at most so often: their
+identity may have been restored on another device."""
+MAX_WANTED = 1024
+_HOPELESS = frozenset({"malformed", "expired", "too-far-ahead", "too-large"})
+"""Refusals that no other node and no later time will change."""
+
+
+class Outbox:
+    """The one way of this process to send. One flush at a time."""
+
+    def __init__(
+        self,
+        database: HomeDatabase,
+        nodes: Nodes,
+        directory: Directory,
+        addressing: Addressing,
+        publisher: Publisher,
+        stamper: Stamper,
+        clock: IReactorTime,
+        random_source: random.Random,
+        changed: Callable[[bytes, bytes], None],
+    ) -> None:
+        """:param changed: told (person, message id) when a message's state may have changed."""
+        self._database = database
+        self._nodes = nodes
+        self._directory = directory
+        self._addressing = addressing
+        self._publisher = publisher
+        self._stamper = stamper
+        self._clock = clock
+        self._random = random_source
+        self._changed = changed
+        self._turn = DeferredLock()
+        self._dialling = DeferredLock()
+        self._wanted_bits: dict[bytes, int] = {}
+        self._connection: Connection | None = None
+        self.avoid: NodeAddress | None = None
+        """The node that holds our leases: another one is used where there is one."""
+
+    # -- what callers use ------------------------------------------------------------------------
+
+    async def connected(self) -> Connection:
+        """The outbox connection, opened when there is none.
+
+        :raises NoNode: none could be reached.
+        """
+        return await self._dialling.run(lambda: Deferred.fromCoroutine(self._connected()))
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.lost:
+            self._connection = await self._nodes.connect(self.avoid)
+        return self._connection
+
+    async def flush(self) -> None:
+        """Publish what is due, encrypt what is not, offer everything whose time has come.
+
+        :raises NoNode: no node could be reached, or several broke in the middle.
+        :raises ReplacedIdentity: the identity was restored elsewhere.
+        """
+        await self._turn.run(lambda: Deferred.fromCoroutine(self._flush()))
+
+    async def look_up(self, identity: bytes, max_age_seconds: float) -> None:
+        """Make sure that somebody's records are known and not older than that.
+
+        :raises NeverOnline: they have published none.
+        :raises NoNode: no node could be asked.
+        """
+        await self._with_node(lambda c: self._look_up(c, identity, max_age_seconds))
+
+    async def offer(self, envelopes: Sequence[Envelope]) -> list[SendResult]:
+        """Hand envelopes to a node without keeping them: receipts.
+
+        :raises NoNode: no node took them.
+        """
+        results: list[SendResult] = []
+
+        async def offered(connection: Connection) -> None:
+            while len(results) < len(envelopes):
+                batch = envelopes[len(results) : len(results) + MAX_ENVELOPES]
+                target = connection.challenge.requests_stamp_bits
+                stamped = [await self._stamped(envelope, target) for envelope in batch]
+                results.extend(await self._send(connection, stamped))
+
+        await self._with_node(offered)
+        return results
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # -- one flush -------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        self._drop_expired()
+        await self._with_node(self._flush_at)
+
+    async def _flush_at(self, connection: Connection) -> None:
+        now = self._clock.seconds()
+        if self._publisher.due(now):
+            await self._publish(connection, now)
+        for identity in self._database.waiting_peers(int((now - UNCONFIRMED_SECONDS) * 1000)):
+            await self._try_look_up(connection, identity, RECHECK_SECONDS)
+        await self._address_all(connection)
+        await self._offer_all(connection)
+
+    async def _publish(self, connection: Connection, now: float) -> None:
+        try:
+            await self._publisher.publish(connection, now)
+        except Refusal:
+            # This node will not; what is to be sent is sent all the same, and another one will.
+            return
+
+    async def _address_all(self, connection: Connection) -> None:
+        for outgoing in self._database.unaddressed():
+            if outgoing.device is None:
+                await self._try_look_up(connection, outgoing.peer, LOOKED_UP_FOR_SECONDS)
+            await self._address(connection, outgoing)
+
+    async def _address(self, connection: Connection, outgoing: Outgoing) -> None:
+        network_id = connection.challenge.network_id
+        for looked_up in (False, True):
+            try:
+                addressed = self._addressing.address(outgoing, network_id, self._clock.seconds())
+            except NoSession:
+                addressed = False
+            if addressed:
+                self._database.make_waiting_due(outgoing.seq)
+                return
+            if not looked_up:
+                await self._try_look_up(connection, outgoing.peer, 0.0)
+        if outgoing.device is not None:
+            # A session was wanted with a device that nobody knows: a forged claim, or gone.
+            self._database.remove_outgoing(outgoing.seq)
+
+    async def _look_up(
+        self, connection: Connection, identity: bytes, max_age_seconds: float
+    ) -> None:
+        now = self._clock.seconds()
+        peer = self._database.peer(identity)
+        known = self._directory.devices(identity, now)
+        age = now - peer.looked_up_seconds if peer is not None else None
+        if known and age is not None and 0 <= age < max_age_seconds:
+            return
+        await self._directory.look_up(connection, identity, now)
+        current = {each.device for each in self._directory.devices(identity, now)}
+        for outgoing in self._database.outgoing_of(identity):
+            if outgoing.addressed and outgoing.device is None:
+                reached = {each.device for each in self._database.parcels_of(outgoing.seq)}
+                if current - reached:
+                    # They have a device that it was not encrypted for.
+                    self._database.set_addressed(outgoing.seq, False)
+
+    async def _try_look_up(
+        self, connection: Connection, identity: bytes, max_age_seconds: float
+    ) -> None:
+        try:
+            await self._look_up(connection, identity, max_age_seconds)
+        except (NeverOnline, Refusal):
+            # What is known will do, and where nothing is known it stays in the outbox.
+            return
+
+    async def _offer_all(self, connection: Connection) -> None:
+        while batch := self._database.due_parcels(self._clock.seconds(), MAX_ENVELOPES):
+            target = connection.challenge.requests_stamp_bits
+            started = self._clock.seconds()
+            envelopes: list[Envelope] = []
+            for parcel in batch:
+                envelope = Envelope.parse(parcel.envelope)
+                stamped = await self._stamped(envelope, target)
+                if stamped is not envelope:
+                    self._database.set_parcel_envelope(parcel.seq, stamped.encoded)
+                envelopes.append(stamped)
+                if self._clock.seconds() - started >= STAMPING_SECONDS:
+                    break
+            results = await self._send(connection, envelopes)
+            failed = self._apply(batch, envelopes, results)
+            if failed:
+                # The next attempt, a quarter of a second from now, goes to another node.
+                self._leave(connection)
+                break
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def _apply(
+        self,
+        parcels: Sequence[Parcel],
+        envelopes: Sequence[Envelope],
+        results: Sequence[SendResult],
+    ) -> bool:
+        """Note what became of them; True when one was not stored."""
+        now = self._clock.seconds()
+        messages: dict[tuple[bytes, bytes], None] = {}
+        failed = False
+        with self._database.transaction():
+            for parcel, envelope, result in zip(parcels, envelopes, results, strict=False):
+                outgoing = self._database.outgoing(parcel.outgoing)
+                if outgoing is None:
+                    # Confirmed while it was on its way.
+                    continue
+                failed = not self._apply_one(parcel, envelope, result, now) or failed
+                if result.state in _HOPELESS:
+                    self._fail(outgoing)
+                if outgoing.message is not None:
+                    messages[outgoing.peer, outgoing.message] = None
+            for peer, message in messages:
+                self._set_state(peer, message)
+        for peer, message in messages:
+            self._changed(peer, message)
+        return failed
+
+    def _apply_one(
+        self, parcel: Parcel, envelope: Envelope, result: SendResult, now: float
+    ) -> bool:
+        """True when it is stored, or needs no storing any more."""
+        match result.state:
+            case "acked" if lock_of(result.secret) == envelope.lock:
+                parcel = replace(parcel, state=ParcelState.ACKED)
+            case "stored" | "duplicate":
+                offers = parcel.attempts + 1 if parcel.state is ParcelState.STORED else 1
+                parcel = replace(
+                    parcel,
+                    state=ParcelState.STORED,
+                    copies=result.copies,
+                    replicas=result.of,
+                    attempts=offers,
+                    next_seconds=now + offer_again_after(offers, self._random),
+                )
+            case "stamp-required" if self._wants(envelope, result):
+                # Stamped anew with what the mailbox wants, it goes out again at once.
+                self._database.set_parcel(replace(parcel, next_seconds=now))
+                return True
+            case _:
+                failures = parcel.attempts + 1 if parcel.state is ParcelState.WAITING else 1
+                wait = max(retry_after(failures, self._random), result.retry_after_ms / 1000)
+                parcel = replace(
+                    parcel,
+                    state=ParcelState.WAITING,
+                    copies=max(parcel.copies, result.copies),
+                    replicas=max(parcel.replicas, result.of),
+                    attempts=failures,
+                    next_seconds=now + wait,
+                )
+        self._database.set_parcel(parcel)
+        return parcel.state is not ParcelState.WAITING
+
+    def _set_state(self, peer: bytes, message: bytes) -> None:
+        """A message is as far as the least of its contents, on the best of the devices."""
+        contents = self._database.parcels_of_message(peer, message)
+        if not contents:
+            return
+        best = [_best(parcels) for parcels in contents.values()]
+        state, copies, replicas = min(best, key=lambda each: (_RANK[each[0]], each[1]))
+        self._database.set_message_state(peer, message, state, copies, replicas)
+
+    def _drop_expired(self) -> None:
+        hours = int(self._clock.seconds()) // SECONDS_PER_HOUR
+        for outgoing in self._database.overdue_outgoing(hours):
+            self._fail(outgoing)
+            if outgoing.message is not None:
+                self._changed(outgoing.peer, outgoing.message)
+
+    def _fail(self, outgoing: Outgoing) -> None:
+        """Give it up. What a node proved to be opened stays delivered."""
+        with self._database.transaction():
+            self._database.remove_outgoing(outgoing.seq)
+            if outgoing.message is not None:
+                for part in self._database.parcels_of_message(outgoing.peer, outgoing.message):
+                    self._database.remove_outgoing(part)
+                self._database.set_message_state(
+                    outgoing.peer, outgoing.message, MessageState.FAILED
+                )
+
+    # -- nodes and stamps ------------------------------------------------------------------------
+
+    async def _with_node(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Do it at a node; at another one when that breaks or refuses."""
+        last: TaceError | None = None
+        for _ in range(NODES_TRIED):
+            connection = await self.connected()
+            try:
+                await work(connection)
+                return
+            except (Failure, Refusal) as error:
+                last = error
+                self._leave(connection)
+        raise NoNode(f"no node could do it ({last})")
+
+    def _leave(self, connection: Connection) -> None:
+        self._nodes.failed(connection.address)
+        connection.close()
+        if self._connection is connection:
+            self._connection = None
+
+    async def _send(
+        self, connection: Connection, envelopes: Sequence[Envelope]
+    ) -> tuple[SendResult, ...]:
+        answer = await connection.request(Send(tuple(e.encoded for e in envelopes)))
+        if len(answer.results) != len(envelopes):
+            raise ProtocolError("the node answered for another number of messages")
+        return answer.results
+
+    async def _stamped(self, envelope: Envelope, target: int) -> Envelope:
+        """The envelope with the stamp that its mailbox asks for; itself where that is fine."""
+        target = min(MAX_TARGET, max(target, self._wanted_bits.get(envelope.mailbox, 0)))
+        if envelope.kind != KIND_REQUESTS or envelope.stamped_for(target):
+            return envelope
+        return await self._stamper.stamp(envelope, target)
+
+    def _wants(self, envelope: Envelope, result: SendResult) -> bool:
+        """Remember how much work a mailbox wants; False where that was done already."""
+        bits = result.detail.rpartition(" ")[2]
+        if not bits.isdecimal() or not envelope.stamp_target < int(bits) <= MAX_TARGET:
+            return False
+        if len(self._wanted_bits) >= MAX_WANTED:
+            self._wanted_bits.clear()
+        self._wanted_bits[envelope.mailbox] = int(bits)
+        return True
+
+
+_RANK = {MessageState.QUEUED: 0, MessageState.PARTIAL: 1, MessageState.STORED: 2}
+_RANK[MessageState.DELIVERED] = 3
+
+
+def _best(parcels: Sequence[Parcel]) -> tuple[MessageState, int, int]:
+    """How far one content is: as far as the parcel that is the furthest."""
+    found = [_progress(parcel) for parcel in parcels]
+    return max(found, key=lambda each: (_RANK[each[0]], each[1]), default=_NOTHING)
+
+
+_NOTHING = (MessageState.QUEUED, 0, 0)
+
+
+def _progress(parcel: Parcel) -> tuple[MessageState, int, int]:
+    match parcel.state:
+        case ParcelState.ACKED:
+            state = MessageState.DELIVERED
+        case ParcelState.STORED:
+            state = MessageState.STORED
+        case ParcelState.WAITING:
+            state = MessageState.PARTIAL if parcel.copies else MessageState.QUEUED
+    return state, parcel.copies, parcel.replicas

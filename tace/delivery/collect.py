@@ -1,0 +1,75 @@
+"""All feeds of a node: one for each mailbox that somebody here reads (page 2.4)."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from tace.background import background
+from tace.delivery.feed import Feed
+from tace.delivery.inbox import Inbox
+from tace.identity.mailbox_proof import Lease
+from tace.ids import MailboxId, NodeId
+from tace.seams import Counters, Links, Procedure, View
+from tace.wire.message import Message
+from tace.wire.peer import Arrived
+
+
+class Collect:
+    """Opens feeds, shares them between the clients that read one mailbox, and routes news."""
+
+    def __init__(
+        self, *, view: View, links: Links, clock: IReactorTime, counters: Counters
+    ) -> None:
+        self._view = view
+        self._links = links
+        self._clock = clock
+        self._counters = counters
+        self._feeds: dict[MailboxId, Feed] = {}
+        view.when_changed(self._view_changed)
+
+    def procedures(self) -> dict[type[Message], Procedure]:
+        return {Arrived: self._on_arrived}
+
+    def watch(self, lease: Lease, inbox: Inbox) -> None:
+        """Let the inbox read the mailbox that the (checked) lease opens."""
+        feed = self._feeds.get(lease.mailbox)
+        if feed is None:
+            feed = self._feeds[lease.mailbox] = Feed(
+                lease,
+                view=self._view,
+                links=self._links,
+                clock=self._clock,
+                counters=self._counters,
+            )
+        inbox.begin(lease.mailbox)
+        feed.add(inbox)
+
+    def renew(self, lease: Lease) -> None:
+        """A client has shown a newer lease for a mailbox that is read here."""
+        feed = self._feeds.get(lease.mailbox)
+        if feed is not None and lease.expires_seconds > feed.lease.expires_seconds:
+            feed.renew(lease)
+
+    def unwatch(self, mailbox: MailboxId, inbox: Inbox) -> None:
+        feed = self._feeds.get(mailbox)
+        if feed is not None and feed.remove(inbox):
+            del self._feeds[mailbox]
+            background("stop a feed", feed.stop())
+
+    async def stop(self) -> None:
+        for mailbox in list(self._feeds):
+            await self._feeds.pop(mailbox).stop()
+
+    def link_lost(self, node: NodeId) -> None:
+        for feed in self._feeds.values():
+            feed.lost(node)
+
+    def _view_changed(self) -> None:
+        for feed in self._feeds.values():
+            feed.view_changed()
+
+    async def _on_arrived(self, peer: NodeId, message: Arrived) -> None:
+        for arrival in message.arrivals:
+            feed = self._feeds.get(arrival.mailbox)
+            if feed is not None:
+                feed.arrived(peer, arrival)

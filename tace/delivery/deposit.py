@@ -1,0 +1,139 @@
+"""What a client writes: envelopes, tombstones, removals, records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from tace.delivery.quorum import QuorumWriter
+from tace.delivery.votes import Outcome, Votes
+from tace.errors import Malformed, Refusal
+from tace.identity.mailbox_proof import Removal
+from tace.identity.user_record import UserRecord
+from tace.mailbox.rules import AdmissionRules
+from tace.seams import Counters, Links, View
+from tace.wire.fields import MAX_ENVELOPES, PutResult, TombstoneField
+from tace.wire.objects import Envelope, Tombstone, lock_of
+from tace.wire.peer import PutEnvelopes, PutRecord, PutTombstones
+
+TOMBSTONES_PER_REQUEST = 60
+REMOVALS_PER_REQUEST = 4
+
+
+class Deposit:
+    """Stores what clients hand in, at the replicas it belongs to.
+
+    The gateway's own look at a thing saves the replicas the work; they look again.
+    """
+
+    def __init__(
+        self,
+        *,
+        view: View,
+        links: Links,
+        clock: IReactorTime,
+        counters: Counters,
+        rules: AdmissionRules,
+    ) -> None:
+        self._clock = clock
+        self._rules = rules
+        self._envelopes: QuorumWriter[Envelope] = QuorumWriter(
+            lambda batch, records: PutEnvelopes(tuple(e.encoded for e in batch), records),
+            MAX_ENVELOPES,
+            view=view,
+            links=links,
+            clock=clock,
+            counters=counters,
+            judge=_judge_envelope,
+        )
+        self._tombstones: QuorumWriter[Tombstone] = QuorumWriter(
+            lambda batch, records: PutTombstones(
+                tuple(TombstoneField(t.mailbox, t.encoded) for t in batch), (), records
+            ),
+            TOMBSTONES_PER_REQUEST,
+            view=view,
+            links=links,
+            clock=clock,
+            counters=counters,
+        )
+        self._removals: QuorumWriter[Removal] = QuorumWriter(
+            lambda batch, records: PutTombstones((), tuple(r.encoded for r in batch), records),
+            REMOVALS_PER_REQUEST,
+            view=view,
+            links=links,
+            clock=clock,
+            counters=counters,
+        )
+        self._records: QuorumWriter[UserRecord] = QuorumWriter(
+            lambda batch, records: PutRecord(batch[0].encoded, records),
+            1,
+            view=view,
+            links=links,
+            clock=clock,
+            counters=counters,
+        )
+
+    def envelopes(self, encoded: Sequence[bytes]) -> Deferred[list[Outcome]]:
+        """Store envelopes; one outcome each, in order."""
+        return gatherResults([self._envelope(e) for e in encoded], consumeErrors=True)
+
+    def _envelope(self, encoded: bytes) -> Deferred[Outcome]:
+        try:
+            envelope = Envelope.parse(encoded)
+            word = self._rules.refusal(envelope, self._clock.seconds())
+            if word is not None:
+                return succeed(Outcome(word, 0, 0))
+            return self._envelopes.write(envelope.mailbox, envelope)
+        except Refusal as refusal:
+            return succeed(Outcome(refusal.code, 0, 0))
+
+    def acks(
+        self, tombstones: Sequence[TombstoneField], removals: Sequence[bytes]
+    ) -> Deferred[list[Outcome]]:
+        """Replace envelopes by tombstones; outcomes of the tombstones, then of the removals."""
+        return gatherResults(
+            [*(self._tombstone(t) for t in tombstones), *(self._removal(r) for r in removals)],
+            consumeErrors=True,
+        )
+
+    def _tombstone(self, field: TombstoneField) -> Deferred[Outcome]:
+        try:
+            tombstone = Tombstone.parse(field.mailbox, field.tombstone)
+            word = self._rules.tombstone_refusal(tombstone.expires_hours, self._clock.seconds())
+            if word is not None:
+                return succeed(Outcome(word, 0, 0))
+            return self._tombstones.write(tombstone.mailbox, tombstone)
+        except Refusal as refusal:
+            return succeed(Outcome(refusal.code, 0, 0))
+
+    def _removal(self, encoded: bytes) -> Deferred[Outcome]:
+        try:
+            removal = Removal.parse(encoded)
+            return self._removals.write(removal.mailbox, removal)
+        except Refusal as refusal:
+            return succeed(Outcome(refusal.code, 0, 0))
+
+    def record(self, encoded: bytes) -> Deferred[Outcome]:
+        """Store a user record.
+
+        :raises BadRecord: it is none.
+        """
+        record = UserRecord.parse(encoded)
+        word = self._rules.record_refusal(record.expires_hours, self._clock.seconds())
+        if word is not None:
+            return succeed(Outcome(word, 0, 0))
+        return self._records.write(record.key, record)
+
+
+def _judge_envelope(envelope: Envelope, result: PutResult, votes: Votes) -> str:
+    """An ``acked`` must prove itself; without a secret it says the message was removed as junk."""
+    if result.code == "acked":
+        if not result.secret:
+            votes.removed = True
+        elif lock_of(result.secret) == envelope.lock:
+            votes.secret = result.secret
+        else:
+            return Malformed.code
+    return result.code

@@ -1,0 +1,272 @@
+"""News of one mailbox at one node: watches at R replicas, made again whenever they fall (page 2.4).
+
+Soft state. A replica that restarts, dies or leaves the set is replaced at once by another one;
+what a new replica lists is new to nobody who knows it already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+
+from tace.background import Periodic, background
+from tace.errors import Failure, Malformed, Refusal
+from tace.identity.mailbox_proof import Lease
+from tace.ids import MailboxId, MessageId, NodeId, digest
+from tace.seams import Counters, Links, View
+from tace.wire.fields import LeaseField, WaitingItem
+from tace.wire.objects import Envelope
+from tace.wire.peer import Arrival, FetchEnvelopes, ListMailbox, MailboxPage, Unwatch, Watch
+
+RETRY_SECONDS = 0.5
+RENEW_SECONDS = 60.0
+COMPLETE_WITHIN_SECONDS = 3.0
+MAX_PAGES = 64
+AVOID_SECONDS = 5.0
+
+
+class FeedListener(Protocol):
+    """Who reads a feed. All calls come from the reactor."""
+
+    def waiting(self, feed: Feed, source: NodeId, items: Sequence[WaitingItem]) -> None:
+        """Messages that a replica lists; may repeat."""
+
+    def arrived(self, feed: Feed, source: NodeId, arrival: Arrival) -> None:
+        """One message that has just become durable at a replica; may repeat."""
+
+    def listed(self, feed: Feed, complete: bool) -> None:
+        """Everything that waited at the start has been named, once for each listener."""
+
+
+class Feed:
+    """The watches of this node on one mailbox, and those who read it here."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        *,
+        view: View,
+        links: Links,
+        clock: IReactorTime,
+        counters: Counters,
+    ) -> None:
+        self.mailbox: MailboxId = lease.mailbox
+        self.lease = lease
+        self._view = view
+        self._links = links
+        self._clock = clock
+        self._counters = counters
+        self._told: dict[FeedListener, set[NodeId]] = {}
+        self._waiters: list[Deferred[None]] = []
+        self._failed_at: dict[NodeId, float] = {}
+        self._sources: dict[NodeId, _Source] = {}
+        self._wanted: list[NodeId] = []
+        self._rounds = Periodic("watch replicas", clock, self._until_next, self._round)
+        self._rounds.start(delay=0.0)
+
+    # -- readers ---------------------------------------------------------------------------------
+
+    def add(self, listener: FeedListener) -> None:
+        """Name everything that waits to the listener, then everything that arrives."""
+        self._told[listener] = set()
+        background("list a mailbox", self._introduce(listener))
+
+    def remove(self, listener: FeedListener) -> bool:
+        """True when nobody reads the feed any more; then :meth:`stop` it."""
+        self._told.pop(listener, None)
+        return not self._told
+
+    async def stop(self) -> None:
+        await self._rounds.stop()
+        self._wake()
+        for node in list(self._sources):
+            self._links.send(node, Unwatch((self.mailbox,)))
+        self._sources.clear()
+
+    def renew(self, lease: Lease) -> None:
+        """A fresh lease: replicas get it before the old one ends."""
+        self.lease = lease
+        for source in self._sources.values():
+            source.renewed = False
+        self._rounds.soon()
+
+    async def _introduce(self, listener: FeedListener) -> None:
+        """List what waits for one listener, as soon as enough replicas can say."""
+        end = self._clock.seconds() + COMPLETE_WITHIN_SECONDS
+        told = self._told[listener]
+        while listener in self._told:
+            for node in [n for n in self._sources if n not in told]:
+                if await self._list(node, listener):
+                    told.add(node)
+            counted = sum(not s.partial for n, s in self._sources.items() if n in told)
+            complete = counted >= max(1, self._view.replica_set(self.mailbox).read_quorum)
+            left = end - self._clock.seconds()
+            if complete or left <= 0:
+                if listener in self._told:
+                    listener.listed(self, complete)
+                return
+            await self._source_or_timeout(min(RETRY_SECONDS, left))
+
+    async def _source_or_timeout(self, seconds: float) -> None:
+        """Until the sources have changed, or that much time has passed."""
+        woken: Deferred[None] = Deferred()
+        self._waiters.append(woken)
+        timer = self._clock.callLater(seconds, woken.callback, None)
+        await woken
+        self._waiters.remove(woken)
+        if timer.active():
+            timer.cancel()
+
+    def _wake(self) -> None:
+        for woken in list(self._waiters):
+            if not woken.called:
+                woken.callback(None)
+
+    # -- sources ---------------------------------------------------------------------------------
+
+    def lost(self, node: NodeId) -> None:
+        """The link to a node is gone, and the watch with it."""
+        if self._sources.pop(node, None) is not None:
+            self._counters.count("watches_lost_total")
+            self._rounds.soon()
+
+    def view_changed(self) -> None:
+        if self._choose() != self._wanted:
+            self._rounds.soon()
+
+    def _choose(self) -> list[NodeId]:
+        """R living replicas, members first; this node's own copy costs nothing and comes first."""
+        replica_set = self._view.replica_set(self.mailbox)
+        living = [n for n in replica_set.everyone if not self._view.is_dead(n)]
+        lately = self._clock.seconds() - AVOID_SECONDS
+        living.sort(key=lambda n: (self._failed_at.get(n, lately) > lately, n != self._view.own))
+        return living[: replica_set.read_quorum]
+
+    def _until_next(self) -> float:
+        short = len(self._sources) < len(self._wanted)
+        partial = any(source.partial for source in self._sources.values())
+        return RETRY_SECONDS if short or partial else RENEW_SECONDS
+
+    async def _round(self) -> None:
+        """Bring the watches to what is wanted now."""
+        self._wanted = self._choose()
+        whole = self._body_source()
+        stale = [
+            node
+            for node in self._wanted
+            if (source := self._sources.get(node)) is None
+            or not source.renewed
+            or source.partial
+            or source.bodies != (node == whole)
+        ]
+        await DeferredList(
+            [background("watch a replica", self._watch(node, node == whole)) for node in stale]
+        )
+        if all(node in self._sources for node in self._wanted):
+            for node in [n for n in self._sources if n not in self._wanted]:
+                del self._sources[node]
+                self._links.send(node, Unwatch((self.mailbox,)))
+
+    def _body_source(self) -> NodeId | None:
+        """Which replica pushes whole envelopes: the same choice until the set changes."""
+        if not self._wanted:
+            return None
+        pick = int.from_bytes(digest(b"body source", self._view.own, self.mailbox)[:4])
+        return sorted(self._wanted)[pick % len(self._wanted)]
+
+    async def _watch(self, node: NodeId, bodies: bool) -> None:
+        lease = self.lease
+        try:
+            page = await self._links.call(
+                node,
+                Watch(
+                    LeaseField(
+                        lease.mailbox_key,
+                        lease.kind,
+                        lease.origin,
+                        lease.challenge,
+                        lease.expires_seconds,
+                        lease.signature,
+                    ),
+                    bodies,
+                ),
+            )
+        except (Failure, Refusal) as error:
+            self._counters.count("watch_failures_total", reason=error.code)
+            self._sources.pop(node, None)
+            self._failed_at[node] = self._clock.seconds()
+            return
+        self._failed_at.pop(node, None)
+        fresh = node not in self._sources
+        self._sources[node] = _Source(bodies, page.partial, renewed=lease is self.lease)
+        if fresh:
+            readers = list(self._told)
+            for listener in readers:
+                listener.waiting(self, node, page.items)
+            if await self._rest(node, page, readers):
+                for listener in readers:
+                    self._told.get(listener, set()).add(node)
+        self._wake()
+
+    async def _list(self, node: NodeId, listener: FeedListener) -> bool:
+        """Everything one replica holds, to one listener; False when it could not all be had."""
+        try:
+            page = await self._links.call(node, ListMailbox(self.mailbox, 0))
+        except (Failure, Refusal):
+            return False
+        listener.waiting(self, node, page.items)
+        return await self._rest(node, page, [listener])
+
+    async def _rest(
+        self, node: NodeId, page: MailboxPage, listeners: Sequence[FeedListener]
+    ) -> bool:
+        for _ in range(MAX_PAGES):
+            if not page.more:
+                return True
+            try:
+                page = await self._links.call(node, ListMailbox(self.mailbox, page.cursor))
+            except (Failure, Refusal):
+                return False
+            for listener in listeners:
+                listener.waiting(self, node, page.items)
+        return False
+
+    # -- news ------------------------------------------------------------------------------------
+
+    def arrived(self, node: NodeId, arrival: Arrival) -> None:
+        if node in self._sources:
+            for listener in list(self._told):
+                listener.arrived(self, node, arrival)
+
+    async def fetch(self, node: NodeId, ids: Sequence[MessageId]) -> tuple[bytes, ...]:
+        """Bodies from one replica. :raises Failure: it went away. :raises Refusal: no."""
+        answer = await self._links.call(node, FetchEnvelopes(self.mailbox, tuple(ids)))
+        return answer.envelopes
+
+    def match(
+        self, ids: Sequence[MessageId], bodies: Sequence[bytes]
+    ) -> list[tuple[MessageId, bytes]]:
+        """Each id with its body, or with nothing where none came. What else came is dropped."""
+        found: dict[MessageId, bytes] = {}
+        for body in bodies:
+            try:
+                envelope = Envelope.parse(body)
+            except Malformed:
+                continue
+            if envelope.mailbox == self.mailbox:
+                found[envelope.id] = body
+        return [(message, found.get(message, b"")) for message in ids]
+
+
+class _Source:
+    """A replica that watches for this node."""
+
+    __slots__ = ("bodies", "partial", "renewed")
+
+    def __init__(self, bodies: bool, partial: bool, *, renewed: bool) -> None:
+        self.bodies = bodies
+        self.partial = partial
+        self.renewed = renewed

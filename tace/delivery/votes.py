@@ -1,0 +1,86 @@
+"""Counting the answers to one write (page 2.4). Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from tace.ids import NodeId
+from tace.seams import ReplicaSet
+
+DURABLE = ("stored", "duplicate", "acked")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a write.
+
+    ``state``: ``stored`` (a majority of the members has it on disk), ``partial`` (fewer have, and
+    no missing one answers), ``acked`` (an envelope's recipient has opened it; ``secret`` proves
+    it), ``removed`` (its recipient could not unseal it), or a refusal's word.
+    ``copies`` counts members only, ``stand_ins`` the copies beyond them.
+    """
+
+    state: str
+    copies: int
+    of: int
+    secret: bytes = b""
+    stand_ins: int = 0
+
+
+class Votes:
+    """The answers to one write, until it is decided."""
+
+    __slots__ = ("_durable", "_refusals", "_set", "_waiting", "removed", "secret")
+
+    def __init__(self, replica_set: ReplicaSet) -> None:
+        self._set = replica_set
+        self._waiting = set(replica_set.everyone)
+        self._durable: set[NodeId] = set()
+        self._refusals: Counter[str] = Counter()
+        self.secret = b""
+        self.removed = False
+
+    def cast(self, node: NodeId, code: str) -> None:
+        """One replica's answer; ``failed`` for none."""
+        self._waiting.discard(node)
+        if code in DURABLE:
+            self._durable.add(node)
+        else:
+            self._refusals[code] += 1
+
+    def _count(self) -> int:
+        durable = self._durable
+        return sum(node in durable for node in self._set.members)
+
+    def expect(self, node: NodeId, replica_set: ReplicaSet) -> None:
+        """A redirect has shown a better set: count over that, and wait for this node too."""
+        self._set = replica_set
+        self._waiting.add(node)
+
+    @property
+    def decided(self) -> bool:
+        return (
+            bool(self.secret)
+            or self.removed
+            or self._count() >= self._set.write_quorum
+            or not self._waiting
+        )
+
+    def outcome(self) -> Outcome:
+        """As things stand: final when :attr:`decided`, else what is known at the deadline."""
+        copies, of = self._count(), self._set.size
+        extra = len(self._durable) - copies
+        if self.secret:
+            return Outcome("acked", copies, of, self.secret, extra)
+        if self.removed:
+            return Outcome("removed", copies, of, stand_ins=extra)
+        if of and copies >= self._set.write_quorum:
+            return Outcome("stored", copies, of, stand_ins=extra)
+        if copies or extra:
+            return Outcome("partial", copies, of, stand_ins=extra)
+        words = [word for word, _ in self._refusals.most_common() if word not in _NO_REASON]
+        return Outcome(words[0] if words else "not-stored", 0, of)
+
+
+_NO_REASON = ("failed", "redirect")

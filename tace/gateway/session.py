@@ -1,0 +1,389 @@
+"""One client at a node, whatever carries its bytes (docs/protocol/client.md).
+
+The node speaks first. The first command that belongs to one kind of connection decides what this
+connection is: an *inbox* (lease, watch, ack) or an *outbox* (send, look up others' records), so
+that a node does not see on one connection who talks to whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from tace.background import background
+from tace.delivery.inbox import Inbox
+from tace.delivery.votes import Outcome
+from tace.errors import (
+    DrainingNow,
+    InternalError,
+    ProtocolError,
+    Refusal,
+    TaceError,
+    TooMany,
+    Unauthorized,
+    WrongConnection,
+)
+from tace.gateway.services import GatewayServices
+from tace.identity.mailbox_proof import Lease, Removal
+from tace.ids import MailboxId
+from tace.wire.client import (
+    CLIENT_MESSAGES,
+    MAX_MAILBOXES,
+    Ack,
+    AckAnswer,
+    CaughtUp,
+    Challenge,
+    ClientDone,
+    ClientPing,
+    ClientPong,
+    ClientRecord,
+    ClientRefused,
+    Defer,
+    FindRecord,
+    GetNetwork,
+    GetStatus,
+    NetworkInfo,
+    OpenLease,
+    PositionStatus,
+    PublishRecord,
+    Push,
+    RecordPublished,
+    Send,
+    SendAnswer,
+    SendResult,
+    StartWatch,
+    StatusInfo,
+    encode_client_message,
+    split_client_message,
+)
+from tace.wire.fields import PutResult
+from tace.wire.message import Message
+from tace.wire.objects import Tombstone
+from tace.wire.peer import PROTOCOL_VERSION
+
+MAX_NETWORK_RECORDS = 32
+RETRY_AFTER_MS = {"not-stored": 1000, "full": 60_000, "quota": 60_000, "rate-limited": 1000}
+Command = Callable[["ClientSession", Any], Awaitable[Message | None]]
+
+
+class ClientTransport(Protocol):
+    """What carries the session's messages."""
+
+    def send(self, data: bytes) -> None:
+        """One message to the client."""
+
+    def close(self) -> None:
+        """No more messages either way."""
+
+
+class Role(Enum):
+    UNDECIDED = "undecided"
+    INBOX = "inbox"
+    OUTBOX = "outbox"
+
+
+class ClientSession:
+    """The state of one client connection."""
+
+    _log = Logger()
+
+    def __init__(self, services: GatewayServices, transport: ClientTransport) -> None:
+        self._services = services
+        self._core = services.core
+        self._transport = transport
+        self._role = Role.UNDECIDED
+        self._challenge = services.random_bytes(32)
+        self._in_flight = 0
+        self._waiting_for_end: list[Deferred[None]] = []
+        self._leases: dict[MailboxId, Lease] = {}
+        self._watching: set[MailboxId] = set()
+        self._inbox: Inbox | None = None
+        self._lease_timer: IDelayedCall | None = None
+        self._open = True
+
+    # -- from the transport ----------------------------------------------------------------------
+
+    def opened(self) -> None:
+        s = self._services
+        self._tell(
+            Challenge(
+                challenge=self._challenge,
+                clock_ms=self._clock_ms(),
+                network_id=s.network_id,
+                node_id=self._core.membership.own,
+                names=s.names(),
+                versions=(PROTOCOL_VERSION,),
+                software=s.software,
+                requests_stamp_bits=s.limits.requests_stamp_bits,
+                max_lifetime_hours=s.limits.max_lifetime_hours,
+                requests_in_flight=s.limits.requests_in_flight,
+            )
+        )
+
+    def received(self, data: bytes) -> None:
+        """One message from the client."""
+        if not self._open:
+            return
+        try:
+            number, request_id, body = split_client_message(data)
+        except ProtocolError as error:
+            self.end(error)
+            return
+        try:
+            message = CLIENT_MESSAGES.decode(number, body)
+            command = _COMMANDS.get(type(message))
+            if command is None:
+                raise ProtocolError(f"{type(message).__name__} is not for clients to send")
+            if (request_id == 0) != (type(message) is Defer):
+                raise ProtocolError(f"{type(message).__name__} with the wrong request id")
+        except ProtocolError as error:
+            self.end(error)
+            return
+        except Refusal as refusal:
+            self._refuse(request_id, refusal)
+            return
+        if self._in_flight >= self._services.limits.requests_in_flight:
+            self._refuse(request_id, TooMany("too many unanswered requests", retry_after_ms=100))
+            return
+        self._in_flight += 1
+        background("client command", self._run(command, message, request_id))
+
+    def closed(self) -> None:
+        """The transport is gone."""
+        if not self._open:
+            return
+        self._open = False
+        if self._lease_timer is not None:
+            self._lease_timer.cancel()
+            self._lease_timer = None
+        if self._inbox is not None:
+            for mailbox in self._watching:
+                self._core.collect.unwatch(mailbox, self._inbox)
+            self._inbox.close()
+
+    def end(self, reason: TaceError) -> None:
+        """Tell the client why, and hang up."""
+        if self._open:
+            self._services.counters.count("client_sessions_ended_total", reason=reason.code)
+            self._tell(ClientRefused(reason.code, str(reason)[:200]))
+            self.closed()
+            self._transport.close()
+
+    def finished(self) -> Deferred[None]:
+        """Fires when no answer is outstanding."""
+        done: Deferred[None] = Deferred()
+        self._waiting_for_end.append(done)
+        self._look_finished()
+        return done
+
+    def _look_finished(self) -> None:
+        if self._in_flight == 0:
+            waiting, self._waiting_for_end = self._waiting_for_end, []
+            for done in waiting:
+                done.callback(None)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    async def _run(self, command: Command, message: Message, request_id: int) -> None:
+        try:
+            if self._services.state() == "draining" and type(message) is not Ack:
+                raise DrainingNow("this node is about to stop")
+            answer = await command(self, message)
+        except Refusal as refusal:
+            self._refuse(request_id, refusal)
+        except TaceError as error:
+            self._refuse(request_id, InternalError(str(error)))
+        except Exception:
+            self._log.failure("client command {name} failed", name=type(message).__name__)
+            self._refuse(request_id, InternalError("the node failed at it"))
+        else:
+            if answer is not None:
+                self._tell(answer, request_id)
+        finally:
+            self._in_flight -= 1
+            self._look_finished()
+
+    def _tell(self, message: Message, request_id: int = 0) -> None:
+        if self._open:
+            self._transport.send(encode_client_message(message, request_id))
+
+    def _refuse(self, request_id: int, refusal: Refusal) -> None:
+        self._services.counters.count("client_refusals_total", code=refusal.code)
+        if request_id:
+            self._tell(
+                ClientRefused(refusal.code, refusal.detail[:200], refusal.retry_after_ms),
+                request_id,
+            )
+
+    def _clock_ms(self) -> int:
+        return int(self._services.clock.seconds() * 1000)
+
+    def _become(self, role: Role) -> None:
+        if self._role is Role.UNDECIDED:
+            self._role = role
+        elif self._role is not role:
+            raise WrongConnection(
+                f"this is an {self._role.value} connection; use another one for that"
+            )
+
+    # -- inbox -----------------------------------------------------------------------------------
+
+    async def _open_lease(self, message: OpenLease) -> ClientDone:
+        self._become(Role.INBOX)
+        lease = Lease(*message.lease)
+        now = self._services.clock.seconds()
+        if lease.origin not in self._services.names():
+            raise Unauthorized("the lease is for another origin than this node's")
+        if lease.challenge != self._challenge:
+            raise Unauthorized("the lease is for another connection")
+        mailbox = lease.check(
+            network_id=self._services.network_id, node=self._core.membership.own, now=now
+        )
+        if mailbox not in self._leases and len(self._leases) >= MAX_MAILBOXES:
+            raise TooMany(f"at most {MAX_MAILBOXES} mailboxes on one connection")
+        self._leases[mailbox] = lease
+        if mailbox in self._watching:
+            self._core.collect.renew(lease)
+        self._await_lapse()
+        return ClientDone()
+
+    async def _start_watch(self, message: StartWatch) -> ClientDone:
+        self._become(Role.INBOX)
+        for mailbox in message.mailboxes:
+            if mailbox not in self._leases:
+                raise Unauthorized("no lease of yours opens that mailbox")
+        window = max(1, min(message.window, self._services.limits.window))
+        if self._inbox is None:
+            self._inbox = Inbox(
+                lambda envelope: self._tell(Push(envelope)),
+                lambda mailbox, complete: self._tell(CaughtUp(mailbox, complete)),
+                clock=self._services.clock,
+                window=window,
+            )
+        self._inbox.window = window
+        for mailbox in message.mailboxes:
+            if mailbox not in self._watching:
+                self._watching.add(mailbox)
+                self._core.collect.watch(self._leases[mailbox], self._inbox)
+        return ClientDone()
+
+    async def _ack(self, message: Ack) -> AckAnswer:
+        self._become(Role.INBOX)
+        for field in message.tombstones:
+            if field.mailbox not in self._leases:
+                raise Unauthorized("no lease of yours opens that mailbox")
+        outcomes = await self._core.deposit.acks(message.tombstones, message.removals)
+        released = [
+            Tombstone.parse(field.mailbox, field.tombstone).id
+            for field, outcome in zip(message.tombstones, outcomes, strict=False)
+            if outcome.state != "malformed"
+        ]
+        for encoded, outcome in zip(
+            message.removals, outcomes[len(message.tombstones) :], strict=True
+        ):
+            if outcome.state != "malformed":
+                released += [item for item, _ in Removal.parse(encoded).items]
+        if self._inbox is not None:
+            self._inbox.release(released)
+        return AckAnswer(tuple(PutResult(outcome.state) for outcome in outcomes))
+
+    async def _defer(self, message: Defer) -> None:
+        self._become(Role.INBOX)
+        if self._inbox is not None:
+            self._inbox.release(message.ids)
+
+    def _await_lapse(self) -> None:
+        """A watch ends with its lease, whether or not the client says so."""
+        if self._lease_timer is not None:
+            self._lease_timer.cancel()
+        first = min(lease.expires_seconds for lease in self._leases.values())
+        delay = max(0.0, first - self._services.clock.seconds())
+        self._lease_timer = self._services.clock.callLater(delay, self._lapse)
+
+    def _lapse(self) -> None:
+        self._lease_timer = None
+        self.end(Unauthorized("the lease is over and was not renewed"))
+
+    # -- outbox ----------------------------------------------------------------------------------
+
+    async def _send(self, message: Send) -> SendAnswer:
+        self._become(Role.OUTBOX)
+        outcomes = await self._core.deposit.envelopes(message.envelopes)
+        return SendAnswer(tuple(self._send_result(outcome) for outcome in outcomes))
+
+    def _send_result(self, outcome: Outcome) -> SendResult:
+        detail = ""
+        if outcome.state == "stamp-required":
+            detail = str(self._services.limits.requests_stamp_bits)
+        return SendResult(
+            outcome.state,
+            outcome.copies,
+            outcome.of,
+            outcome.secret,
+            RETRY_AFTER_MS.get(outcome.state, 0),
+            detail,
+        )
+
+    async def _find_record(self, message: FindRecord) -> ClientRecord:
+        self._become(Role.OUTBOX)
+        record = await self._core.records.find(message.key)
+        return ClientRecord(b"" if record is None else record.encoded)
+
+    # -- either ----------------------------------------------------------------------------------
+
+    async def _publish_record(self, message: PublishRecord) -> RecordPublished:
+        outcome = await self._core.deposit.record(message.record)
+        return RecordPublished(outcome.state, outcome.copies, outcome.of)
+
+    async def _network(self, message: GetNetwork) -> NetworkInfo:
+        membership = self._core.membership
+        living = membership.living()
+        others = [r for r in living if r.node_id != membership.own and r.client_urls]
+        records = [membership.current, *others[: MAX_NETWORK_RECORDS - 1]]
+        return NetworkInfo(
+            tuple(record.encoded for record in records), len(living), self._services.state()
+        )
+
+    async def _status(self, message: GetStatus) -> StatusInfo:
+        core = self._core
+        totals = await core.store.totals()
+        return StatusInfo(
+            node_id=core.membership.own,
+            network_id=self._services.network_id,
+            version=self._services.software,
+            positions=tuple(
+                PositionStatus(
+                    pointers.position,
+                    b"" if pointers.predecessor is None else pointers.predecessor.position,
+                    tuple(place.position for place in pointers.successors),
+                )
+                for pointers in core.ring.snapshot()
+            ),
+            members=len(core.membership.living()),
+            items=totals.envelopes,
+            bytes=totals.bytes,
+            state=self._services.state(),
+        )
+
+    async def _ping(self, message: ClientPing) -> ClientPong:
+        return ClientPong(self._clock_ms())
+
+
+_COMMANDS: dict[type[Message], Command] = {
+    OpenLease: ClientSession._open_lease,
+    StartWatch: ClientSession._start_watch,
+    Ack: ClientSession._ack,
+    Defer: ClientSession._defer,
+    Send: ClientSession._send,
+    FindRecord: ClientSession._find_record,
+    PublishRecord: ClientSession._publish_record,
+    GetNetwork: ClientSession._network,
+    GetStatus: ClientSession._status,
+    ClientPing: ClientSession._ping,
+}
+"""Who answers what; a message that is not here is one that only nodes send."""

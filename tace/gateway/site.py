@@ -1,0 +1,64 @@
+"""The HTTP side of a node: where the WebSocket lives, and bounds on everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.web.http import Request as HttpRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+
+MAX_BODY_BYTES = 128 * 1024
+IDLE_SECONDS = 60
+
+
+class BoundedRequest(Request):
+    """Refuses a body before it is read: twisted.web itself would take any size."""
+
+    def gotLength(self, length: int | None) -> None:
+        Request.gotLength(self, length)
+        if length is None or length > MAX_BODY_BYTES:
+            self.channel._respondToBadRequestAndDisconnect()
+
+
+class Text(Resource):
+    """A short answer in plain text."""
+
+    isLeaf = True  # noqa: N815 - Twisted reads it by this name
+
+    def __init__(self, code: int, text: Callable[[], str]) -> None:
+        Resource.__init__(self)
+        self._code = code
+        self._text = text
+
+    def render(self, request: HttpRequest) -> bytes:
+        request.setResponseCode(self._code)
+        request.setHeader("content-type", "text/plain; charset=utf-8")
+        request.setHeader("cache-control", "no-store")
+        request.setHeader("x-content-type-options", "nosniff")
+        body = (self._text() + "\n").encode()
+        return b"" if request.method == b"HEAD" else body
+
+
+class Root(Resource):
+    """``/v1/socket`` is the WebSocket; everything else is not found."""
+
+    def __init__(self, socket: IResource) -> None:
+        Resource.__init__(self)
+        version = Resource()
+        version.putChild(b"socket", socket)
+        self.putChild(b"v1", version)
+        self.putChild(b"", Text(200, lambda: "A tace node. Clients connect to /v1/socket."))
+
+    def getChild(self, path: bytes, request: HttpRequest) -> Resource:
+        return Text(404, lambda: "Nothing is here.")
+
+
+def make_site(socket: IResource, reactor: Any) -> Site:
+    site = Site(Root(socket), requestFactory=BoundedRequest, timeout=IDLE_SECONDS, reactor=reactor)
+    # Request lines carry addresses beside what was asked; the node keeps no access log.
+    site.displayTracebacks = False
+    site.noisy = False
+    site.log = lambda request: None
+    return site

@@ -1,0 +1,1 @@
+"""Trying tace out on one machine: a local network of real processes."""

@@ -1,0 +1,477 @@
+"""One link to another node: the peer session on a TLS connection.
+
+A :class:`Link` is PROVING until the other side's hello is verified, then UP, then CLOSING (a
+goodbye was said or heard, or the connection was aborted) until the connection is gone. It tells its
+:class:`LinkOwner` when it comes up and when it has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from typing import Protocol as Seam
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tace.config import LinksSettings
+from tace.errors import (
+    LinkLost,
+    ProtocolError,
+    Refusal,
+    TooLarge,
+    TooMany,
+)
+from tace.identity.link_proof import Role
+from tace.ids import NodeId
+from tace.links.calls import Call, PendingCalls
+from tace.links.introduction import CLOCK_FLAGGED_SECONDS, Introduction, Peer
+from tace.links.sending import SendBuffer
+from tace.links.serving import Replies, Serving
+from tace.links.silence import SilenceWatch
+from tace.links.tls import LinkTls, TlsRejected, exporter_value
+from tace.seams import Counters, Procedure
+from tace.wire.message import Message
+from tace.wire.peer import Ping
+from tace.wire.session import (
+    GOODBYE_DRAINING,
+    NEVER_BEGAN,
+    AnswerArrived,
+    Broken,
+    Event,
+    GoodbyeArrived,
+    HelloArrived,
+    OneWayArrived,
+    Owed,
+    PeerSession,
+    RefusalArrived,
+    RequestArrived,
+)
+
+CLOSING_SECONDS = 1.0
+"""How long a connection may take to close in good order before it is cut."""
+GOODBYE_UNFINISHED = "unfinished"
+"""Closed with work under way: what is unanswered may or may not have been done."""
+
+
+class Stage(Enum):
+    PROVING = 1
+    UP = 2
+    CLOSING = 3
+    GONE = 4
+
+
+class LinkOwner(Seam):
+    """Whom a link tells about itself."""
+
+    def link_opened(self, link: Link) -> None:
+        """There is a connection; nothing is proved yet."""
+
+    def link_proved(self, link: Link) -> None:
+        """The link is up, told from the reactor; ``link.peer`` is verified."""
+
+    def link_closing(self, link: Link) -> None:
+        """The link takes no calls any more. Nobody else is to be told before it has ended."""
+
+    def link_ended(self, link: Link) -> None:
+        """The link is gone, told from the reactor; ``link.end`` says why."""
+
+    def calls_returned(self, node: NodeId, calls: Sequence[Call]) -> None:
+        """The other side closed the link without ever having begun these: ask again elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNeeds:
+    """What every link of a node is made with."""
+
+    owner: LinkOwner
+    tls: LinkTls
+    introduction: Introduction
+    procedures: Mapping[type[Message], Procedure]
+    settings: LinksSettings
+    clock: IReactorTime
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """Where a link was dialled, and whom it must reach (None: whoever is there)."""
+
+    host: str
+    node: NodeId | None
+
+
+@implementer(IHandshakeListener)
+class Link(Protocol):
+    """See the module. Made by the factories in :mod:`tace.links.dialling`.
+
+    :param dialled: None for a connection that came in.
+    """
+
+    _log = Logger()
+    transport: Any
+
+    def __init__(self, needs: LinkNeeds, dialled: Dialled | None) -> None:
+        self._needs = needs
+        self._clock = needs.clock
+        self._dialled = dialled
+        self._settings = settings = needs.settings
+        self._session = PeerSession(max_requests_in_flight=settings.max_requests_in_flight)
+        self._calls = PendingCalls(needs.clock, self._doubt)
+        self._silence = SilenceWatch(
+            needs.clock,
+            ping_after_seconds=settings.ping_after_seconds,
+            lost_after_seconds=settings.lost_after_seconds,
+            ping=self._ping,
+            lost=self._silent,
+        )
+        self._serving = Serving(
+            needs.procedures,
+            needs.counters,
+            Replies(self._answer, self._refuse, self._close_if_idle),
+            settings.max_requests_in_flight,
+        )
+        self._stage = Stage.PROVING
+        self._exporter = b""
+        self._out: SendBuffer | None = None
+        self._timer: IDelayedCall | None = None
+        self._retiring: str | None = None
+        self._settled: list[Deferred[None]] = []
+        self._reactions: dict[type[Any], Callable[[Any], None]] = {
+            RequestArrived: self._request_arrived,
+            AnswerArrived: self._answer_arrived,
+            RefusalArrived: self._refusal_arrived,
+            OneWayArrived: self._one_way_arrived,
+            HelloArrived: self._hello_arrived,
+            GoodbyeArrived: self._goodbye_arrived,
+            Owed: self._owed,
+            Broken: self._broken,
+        }
+        self.peer: Peer | None = None
+        self.up_since = 0.0
+        self.end = ""
+        """Why it ended, for a person; empty while it lives."""
+
+    # -- what others ask
+
+    @property
+    def role(self) -> Role:
+        return Role.LISTENED if self._dialled is None else Role.DIALLED
+
+    @property
+    def node(self) -> NodeId:
+        """The verified id of the other side; only where the link is, or was, up."""
+        assert self.peer is not None
+        return self.peer.record.node_id
+
+    @property
+    def is_up(self) -> bool:
+        return self._stage is Stage.UP
+
+    @property
+    def is_idle(self) -> bool:
+        """Is nothing under way in either direction?"""
+        return not (self._calls or self._session.to_answer or self._serving.one_way_running)
+
+    @property
+    def last_heard(self) -> float:
+        return self._silence.last_heard
+
+    def when_proved(self) -> Deferred[None]:
+        """Fires when the link is up.
+
+        :raises LinkLost: (in the Deferred) it ended before that.
+        """
+        waiter: Deferred[None] = Deferred()
+        if self._stage is Stage.PROVING:
+            self._settled.append(waiter)
+        elif self._stage is Stage.UP:
+            waiter.callback(None)
+        else:
+            waiter.errback(LinkLost(self.end))
+        return waiter
+
+    def place(self, call: Call) -> None:
+        """Ask; the call fails at once where the link cannot take it."""
+        if self._stage is not Stage.UP:
+            call.fail(LinkLost("the link is closing"))
+            return
+        assert self._out is not None
+        if self._out.unsent_bytes >= self._settings.max_unsent_bytes:
+            call.fail(TooMany("too much waits to be sent on this link"))
+            return
+        try:
+            request_id, frame = self._session.ask(call.request)
+        except (TooMany, TooLarge) as error:
+            call.fail(error)
+            return
+        self._calls.add(request_id, call)
+        self._out.write(frame)
+
+    def tell(self, message: Message) -> bool:
+        """Send a one-way message; False where it could not be sent.
+
+        :raises TooLarge: it does not fit a frame.
+        """
+        if self._stage is not Stage.UP:
+            return False
+        assert self._out is not None
+        if self._out.unsent_bytes >= self._settings.max_unsent_bytes:
+            return False
+        self._out.write(self._session.tell(message))
+        return True
+
+    def guard(self, guarded: bool) -> None:
+        """Ping it when it is silent, give it up when it stays silent."""
+        if self._stage is Stage.UP:
+            self._silence.guard(guarded)
+
+    def close(self, code: str, detail: str = "") -> None:
+        """Say why, then hang up in good order. What is under way fails."""
+        if self._stage not in (Stage.PROVING, Stage.UP):
+            return
+        if self._out is None:
+            self.abort(code)
+            return
+        self._out.write(self._session.goodbye(code, detail))
+        self._closing(code)
+        self._out.finish()
+        self.transport.loseConnection()
+        self._timer = self._clock.callLater(CLOSING_SECONDS, self._cut)
+
+    def close_when_idle(self, code: str, within_seconds: float) -> None:
+        """Finish what is under way, then close; after ``within_seconds`` in any case."""
+        if self._stage is not Stage.UP:
+            self.abort(code)
+            return
+        self._retiring = code
+        if code == GOODBYE_DRAINING:
+            self._serving.drain()
+        self._stop_timer()
+        self._timer = self._clock.callLater(within_seconds, self._not_idle_in_time)
+        self._close_if_idle()
+
+    def keep(self) -> None:
+        """Take :meth:`close_when_idle` back."""
+        if self._stage is Stage.UP and self._retiring is not None:
+            self._retiring = None
+            self._stop_timer()
+
+    def abort(self, why: str) -> None:
+        """Cut the connection."""
+        if self._stage is Stage.GONE:
+            return
+        if self._stage is not Stage.CLOSING:
+            self._session.goodbye(why)
+            self._closing(why)
+        self._cut()
+
+    # -- Twisted's side
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self._timer = self._clock.callLater(self._settings.hello_timeout_seconds, self._too_slow)
+        self._needs.owner.link_opened(self)
+
+    def handshakeCompleted(self) -> None:
+        if self._stage is not Stage.PROVING:
+            return
+        host = None if self._dialled is None else self._dialled.host
+        try:
+            self._needs.tls.check(self.transport, host)
+        except TlsRejected as error:
+            self._log.info("TLS session refused: {error}", error=error)
+            self.abort("tls")
+            return
+        self._exporter = exporter_value(self.transport)
+        self._out = SendBuffer(self.transport)
+        hello = self._needs.introduction.hello(self.role, self._exporter)
+        self._out.write(self._session.hello(hello))
+
+    def dataReceived(self, data: bytes) -> None:
+        self._silence.heard()
+        self._needs.counters.count("link_bytes_in", len(data))
+        out = self._out
+        if out is None or self._stage not in (Stage.PROVING, Stage.UP):
+            return
+        out.cork()
+        self._react(self._session.receive(data))
+        out.uncork()
+        self._needs.counters.count("link_bytes_out", out.written_bytes())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._stage is not Stage.CLOSING:
+            self._closing("connection-lost")
+        self._stop_timer()
+        self._stage = Stage.GONE
+        if self._out is not None:
+            self._out.stopProducing()
+        waiting, self._settled = self._settled, []
+        for waiter in waiting:
+            waiter.errback(LinkLost(self.end))
+        self._needs.owner.link_ended(self)
+
+    # -- events of the session
+
+    def _react(self, events: list[Event]) -> None:
+        for event in events:
+            if self._stage in (Stage.CLOSING, Stage.GONE):
+                break
+            self._reactions[type(event)](event)
+
+    def _hello_arrived(self, event: HelloArrived) -> None:
+        introduction = self._needs.introduction
+        expected = None if self._dialled is None else self._dialled.node
+        try:
+            peer = introduction.check(event.hello, self.role.other, self._exporter, expected)
+        except ProtocolError as error:
+            self._broken(self._session.reject(error))
+            return
+        self.peer = peer
+        self._stage = Stage.UP
+        self._stop_timer()
+        self.up_since = self._clock.seconds()
+        self._needs.counters.count("links_proved", side=self.role.name.lower())
+        if abs(peer.clock_difference_seconds) >= CLOCK_FLAGGED_SECONDS:
+            self._needs.counters.count("links_with_other_time")
+            self._log.warn(
+                "the clock of {node} differs by {seconds:.0f} s",
+                node=self.node.hex(),
+                seconds=peer.clock_difference_seconds,
+            )
+        # The owner hears of the link before anyone hears what came right behind the hello.
+        behind = self._session.accept_hello()
+        self._needs.owner.link_proved(self)
+        if self.is_up:
+            waiting, self._settled = self._settled, []
+            for waiter in waiting:
+                waiter.callback(None)
+        self._react(behind)
+
+    def _request_arrived(self, event: RequestArrived) -> None:
+        self._serving.request(self.node, event.request_id, event.request)
+
+    def _answer_arrived(self, event: AnswerArrived) -> None:
+        call = self._calls.take(event.request_id)
+        if call is not None:
+            call.succeed(event.answer)
+        self._close_if_idle()
+
+    def _refusal_arrived(self, event: RefusalArrived) -> None:
+        call = self._calls.take(event.request_id)
+        if call is not None:
+            call.fail(event.refusal)
+        self._close_if_idle()
+
+    def _one_way_arrived(self, event: OneWayArrived) -> None:
+        self._serving.one_way(self.node, event.message)
+
+    def _goodbye_arrived(self, event: GoodbyeArrived) -> None:
+        if event.code in NEVER_BEGAN and self.peer is not None:
+            calls = self._calls.take_all()
+        else:
+            calls = []
+        self._hang_up("goodbye", f"they said goodbye: {event.code} {event.detail}".rstrip())
+        if calls:
+            self._needs.owner.calls_returned(self.node, calls)
+
+    def _owed(self, event: Owed) -> None:
+        self._send(event.data)
+
+    def _broken(self, event: Broken) -> None:
+        self._needs.counters.count("links_refused", code=event.error.code)
+        self._log.info(
+            "link closed by us: {code}: {detail}", code=event.error.code, detail=event.error.detail
+        )
+        self._send(event.farewell)
+        self._hang_up(event.error.code, f"{event.error.code}: {event.error.detail}")
+
+    # -- answers
+
+    def _answer(self, request_id: int, answer: Message) -> None:
+        if self._stage is Stage.UP:
+            self._send(self._session.answer(request_id, answer))
+            self._close_if_idle()
+
+    def _refuse(self, request_id: int, refusal: Refusal) -> None:
+        if self._stage is Stage.UP:
+            self._send(self._session.refuse(request_id, refusal))
+            self._close_if_idle()
+
+    def _send(self, data: bytes) -> None:
+        """Send what cannot be held back: a peer that asks and does not read is cut off."""
+        assert self._out is not None
+        if self._out.unsent_bytes >= self._settings.max_unsent_bytes:
+            self.abort("reads-too-slowly")
+        else:
+            self._out.write(data)
+
+    # -- time
+
+    def _too_slow(self) -> None:
+        self.abort("hello-too-late")
+
+    def _doubt(self) -> None:
+        self._needs.counters.count("link_calls_timed_out")
+        if self._stage is Stage.UP:
+            self._silence.doubt()
+            self._close_if_idle()
+
+    def _ping(self) -> None:
+        deadline = self._clock.seconds() + self._settings.lost_after_seconds
+        ping = Call(Ping(), deadline)
+        # Only the bytes of the answer matter.
+        ping.answer.addErrback(lambda _: None)
+        self.place(ping)
+
+    def _silent(self) -> None:
+        self.abort("silent")
+
+    # -- the end
+
+    def _close_if_idle(self) -> None:
+        if self._retiring is not None and self._stage is Stage.UP and self.is_idle:
+            self.close(self._retiring)
+
+    def _not_idle_in_time(self) -> None:
+        code = self._retiring or GOODBYE_UNFINISHED
+        self.close(GOODBYE_UNFINISHED if code in NEVER_BEGAN else code)
+
+    def _hang_up(self, why: str, detail: str) -> None:
+        """The session is over: close in good order."""
+        if self._stage is Stage.CLOSING:
+            return
+        self._closing(why, detail)
+        if self._out is not None:
+            self._out.finish()
+        self.transport.loseConnection()
+        self._timer = self._clock.callLater(CLOSING_SECONDS, self._cut)
+
+    def _closing(self, why: str, detail: str = "") -> None:
+        """From here on nothing is asked or answered; who waits is told.
+
+        :param why: one of our own few words; ``detail`` may hold theirs.
+        """
+        self._stage = Stage.CLOSING
+        self.end = detail or why
+        self._stop_timer()
+        self._silence.stop()
+        self._needs.counters.count("links_ended", why=why)
+        self._needs.owner.link_closing(self)
+        for call in self._calls.take_all():
+            call.fail(LinkLost(f"the link went away: {self.end}"))
+
+    def _cut(self) -> None:
+        self._stop_timer()
+        self.transport.abortConnection()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None

@@ -1,0 +1,358 @@
+"""All links of a node: one to each peer, made when needed, kept while worth it.
+
+Two nodes that dial each other at the same moment have two links for a while. Both keep the one
+that the node with the lower id dialled (of two dialled by one side: the newer); whoever dialled the
+other closes it once it is idle. A request that crosses the goodbye of an idle link was never begun,
+and is asked again over the link that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from tace.background import background
+from tace.config import LinksSettings
+from tace.errors import LinkLost, TooMany, WrongNode
+from tace.identity.link_proof import Role
+from tace.ids import NodeId
+from tace.links.backoff import Backoff
+from tace.links.calls import Call, PendingCalls
+from tace.links.connection import Link
+from tace.links.dialling import Dialler
+from tace.seams import AddressBook, Counters, LinkEvents
+from tace.wire.session import GOODBYE_DRAINING, GOODBYE_DUPLICATE, GOODBYE_IDLE
+
+SHORT_WAIT_SECONDS = 0.5
+"""A call to a node in backoff waits this long at most; else it fails at once."""
+LASTING_SECONDS = 5.0
+"""A link that ends sooner counts as a failed dial: a pinned peer is not dialled in circles."""
+RETIRE_SECONDS = 10.0
+"""How long a superfluous link may take to finish what is under way."""
+MAX_SPARE_PER_NODE = 1
+
+
+MAX_UNPROVED = 256
+"""Connections that came in or were dialled and have not proved themselves yet."""
+
+
+@dataclass(slots=True)
+class _Dial:
+    """A dial under way, and the calls that wait for its link."""
+
+    waiting: PendingCalls
+    running: Deferred[None] = field(default_factory=Deferred)
+
+    def fail(self, error: LinkLost) -> None:
+        for call in self.waiting.take_all():
+            call.fail(error)
+
+
+class LinkPool:
+    """The links that are up, and the dials under way.
+
+    The :class:`~tace.links.connection.LinkOwner` of every link.
+
+    :param node: this node.
+    :param clock: for backoff, deadlines and events that must not be told within a call.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        settings: LinksSettings,
+        book: AddressBook,
+        clock: IReactorTime,
+        backoff: Backoff,
+        counters: Counters,
+    ) -> None:
+        self._node = node
+        self._settings = settings
+        self._book = book
+        self._clock = clock
+        self._backoff = backoff
+        self._counters = counters
+        self._dialler: Dialler | None = None
+        self._listeners: list[LinkEvents] = []
+        self._links: dict[NodeId, Link] = {}
+        self._spare: dict[NodeId, list[Link]] = {}
+        self._ending: dict[NodeId, Link] = {}
+        self._open: dict[Link, None] = {}
+        self._unproved = 0
+        self._dials: dict[NodeId, _Dial] = {}
+        self._pinned: dict[NodeId, None] = {}
+        self._guarded: frozenset[NodeId] = frozenset()
+        self._numbers = count(1)
+        self._closing = False
+        self._emptied: list[Deferred[None]] = []
+
+    def dial_with(self, dialler: Dialler) -> None:
+        """Say how links are dialled; called once, before any is needed."""
+        self._dialler = dialler
+
+    def subscribe(self, listener: LinkEvents) -> None:
+        self._listeners.append(listener)
+
+    # -- what others ask
+
+    @property
+    def links(self) -> Mapping[NodeId, Link]:
+        """The link to each node it is up to, in the order they came up."""
+        return self._links
+
+    def may_enter(self) -> bool:
+        """Is there room for another connection that has not proved itself?"""
+        return not self._closing and self._unproved < MAX_UNPROVED
+
+    def place(self, node: NodeId, call: Call) -> None:
+        """Ask a node, dialling it first where no link is up."""
+        link = self._links.get(node)
+        if link is not None:
+            link.place(call)
+        elif self._closing:
+            call.fail(LinkLost("this node is stopping"))
+        elif node == self._node:
+            call.fail(LinkLost("there is no link to oneself"))
+        elif self._wait_seconds(node) > SHORT_WAIT_SECONDS:
+            call.fail(LinkLost("could not be reached a moment ago"))
+        else:
+            waiting = self._dial(node).waiting
+            if len(waiting) >= self._settings.max_requests_in_flight:
+                call.fail(TooMany("too many requests wait for this link"))
+            else:
+                waiting.add(next(self._numbers), call)
+
+    def pin(self, nodes: Collection[NodeId]) -> None:
+        self._pinned = dict.fromkeys(node for node in nodes if node != self._node)
+        for node in self._pinned:
+            self._keep_up(node)
+
+    def guard(self, nodes: Collection[NodeId]) -> None:
+        self._guarded = frozenset(nodes)
+        for node, link in self._links.items():
+            link.guard(node in self._guarded)
+
+    def drain(self, within_seconds: float) -> Deferred[None]:
+        """Take nothing new, finish what is under way, close everything; fires when all is gone."""
+        self._closing = True
+        for dial in list(self._dials.values()):
+            dial.fail(LinkLost("this node is stopping"))
+            dial.running.cancel()
+        for link in list(self._open):
+            link.close_when_idle(GOODBYE_DRAINING, within_seconds)
+        emptied: Deferred[None] = Deferred()
+        self._emptied.append(emptied)
+        self._tell_if_empty()
+        return emptied
+
+    # -- what links tell (LinkOwner)
+
+    def link_opened(self, link: Link) -> None:
+        self._open[link] = None
+        self._unproved += 1
+
+    def link_proved(self, link: Link) -> None:
+        self._unproved -= 1
+        node = link.node
+        if self._closing:
+            link.close(GOODBYE_DRAINING)
+            return
+        if link.role is Role.LISTENED:
+            self._backoff.clear(node)
+        current = self._links.get(node)
+        if current is None:
+            self._adopt(link)
+        else:
+            self._settle(current, link)
+        self._evict(link)
+        self._gauge()
+
+    def link_closing(self, link: Link) -> None:
+        if link.peer is None:
+            return
+        node = link.node
+        spares = self._spare.pop(node, [])
+        if link in spares:
+            spares.remove(link)
+        if self._links.get(node) is link:
+            del self._links[node]
+            if spares:
+                spare = spares.pop()
+                spare.keep()
+                self._prefer(spare)
+            else:
+                self._ending[node] = link
+        if spares:
+            self._spare[node] = spares
+
+    def link_ended(self, link: Link) -> None:
+        del self._open[link]
+        if link.peer is None:
+            self._unproved -= 1
+        else:
+            node = link.node
+            if self._clock.seconds() - link.up_since >= LASTING_SECONDS:
+                self._backoff.clear(node)
+            elif link.role is Role.DIALLED:
+                self._backoff.failed(node, self._clock.seconds())
+            if self._ending.get(node) is link:
+                self._announce_lost(node)
+            self._gauge()
+            self._keep_up(node)
+        self._tell_if_empty()
+
+    def calls_returned(self, node: NodeId, calls: Sequence[Call]) -> None:
+        for call in calls:
+            self.place(node, call)
+
+    # -- links
+
+    def _adopt(self, link: Link) -> None:
+        node = link.node
+        if node in self._ending:
+            self._announce_lost(node)
+        self._prefer(link)
+        self._log.debug("link to {node} is up", node=node.hex())
+        assert link.peer is not None
+        for listener in self._listeners:
+            listener.link_up(link.peer.record)
+
+    def _prefer(self, link: Link) -> None:
+        """From now on everything for this node goes over this link."""
+        node = link.node
+        self._links[node] = link
+        link.guard(node in self._guarded)
+        dial = self._dials.get(node)
+        if dial is not None:
+            for call in dial.waiting.take_all():
+                link.place(call)
+
+    def _settle(self, current: Link, new: Link) -> None:
+        """Choose between two links to one node."""
+        assert current.peer is not None and new.peer is not None
+        node = new.node
+        known_boot, boot = current.peer.record.boot, new.peer.record.boot
+        if boot < known_boot:
+            self._counters.count("links_identity_twice")
+            self._log.warn(
+                "{node} linked with an earlier boot than the one that is linked: two nodes with "
+                "one identity?",
+                node=node.hex(),
+            )
+            new.close(WrongNode.code, "this identity is here with a later boot")
+            return
+        if boot > known_boot:
+            # Restarted: whatever was under way or remembered over there is gone.
+            for old in [current, *self._spare.get(node, ())]:
+                old.abort("restarted")
+            self._adopt(new)
+            return
+        stays, goes = (new, current) if self._is_preferred(new, current) else (current, new)
+        if stays is new:
+            current.guard(False)
+            self._prefer(new)
+        spare = self._spare.setdefault(node, [])
+        spare.append(goes)
+        if goes.role is Role.DIALLED:
+            goes.close_when_idle(GOODBYE_DUPLICATE, RETIRE_SECONDS)
+        while len(spare) > MAX_SPARE_PER_NODE:
+            spare.pop(0).close_when_idle(GOODBYE_DUPLICATE, RETIRE_SECONDS)
+
+    def _is_preferred(self, new: Link, current: Link) -> bool:
+        if new.role is current.role:
+            return True
+        lower_is_here = self._node < new.node
+        return (new.role is Role.DIALLED) == lower_is_here
+
+    def _evict(self, newest: Link) -> None:
+        """Make room: close the link that was silent longest of those nobody needs."""
+        if len(self._links) + sum(map(len, self._spare.values())) <= self._settings.max_links:
+            return
+        candidates = [
+            link
+            for node, link in self._links.items()
+            if link is not newest
+            and link.is_idle
+            and node not in self._pinned
+            and node not in self._guarded
+        ]
+        if candidates:
+            min(candidates, key=lambda link: link.last_heard).close(GOODBYE_IDLE)
+            self._counters.count("links_evicted")
+        elif newest.node not in self._pinned:
+            newest.close(TooMany.code, "no room for another link")
+
+    # -- dialling
+
+    def _wait_seconds(self, node: NodeId) -> float:
+        return self._backoff.wait_seconds(node, self._clock.seconds())
+
+    def _keep_up(self, node: NodeId) -> None:
+        if node in self._pinned and node not in self._links and not self._closing:
+            self._dial(node)
+
+    def _dial(self, node: NodeId) -> _Dial:
+        """The dial to this node that is under way, or a new one."""
+        dial = self._dials.get(node)
+        if dial is None:
+            dial = self._dials[node] = _Dial(PendingCalls(self._clock, _nothing))
+            dial.running = background("links: dial", self._dial_once(node, dial))
+        return dial
+
+    async def _dial_once(self, node: NodeId, dial: _Dial) -> None:
+        reason = LinkLost("the link went away at once")
+        reached = True
+        try:
+            # At least one turn of the reactor: nothing is told within the call that asked.
+            await deferLater(self._clock, self._wait_seconds(node))
+            if node not in self._links:
+                await self._reach(node)
+        except LinkLost as error:
+            reason, reached = error, False
+        finally:
+            del self._dials[node]
+        if not reached and node not in self._links and not self._closing:
+            self._backoff.failed(node, self._clock.seconds())
+            self._counters.count("links_dials_failed")
+            self._log.debug("cannot reach {node}: {why}", node=node.hex(), why=str(reason))
+            for listener in self._listeners:
+                listener.unreachable(node)
+        dial.fail(reason)
+        self._keep_up(node)
+
+    async def _reach(self, node: NodeId) -> None:
+        assert self._dialler is not None
+        record = self._book.record_of(node)
+        if record is None:
+            raise LinkLost("no address is known")
+        await self._dialler.dial_record(record)
+
+    # -- telling
+
+    def _announce_lost(self, node: NodeId) -> None:
+        ended = self._ending.pop(node)
+        self._log.debug("link to {node} is lost: {why}", node=node.hex(), why=ended.end)
+        for listener in self._listeners:
+            listener.link_lost(node)
+
+    def _gauge(self) -> None:
+        self._counters.gauge("links_up", len(self._links))
+
+    def _tell_if_empty(self) -> None:
+        if self._closing and not self._open:
+            told, self._emptied = self._emptied, []
+            for emptied in told:
+                emptied.callback(None)
+
+
+def _nothing() -> None:
+    return None

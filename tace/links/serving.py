@@ -1,0 +1,111 @@
+"""Answering what the other side of one link asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from tace.errors import DrainingNow, InternalError, Refusal, UnknownMessage
+from tace.ids import NodeId
+from tace.seams import Counters, Procedure
+from tace.wire.message import Message, Request
+from tace.wire.peer import Ping, Pong
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """How an answer gets back; both do nothing once the link is over."""
+
+    answer: Callable[[int, Message], None]
+    refuse: Callable[[int, Refusal], None]
+    heard: Callable[[], None]
+    """A one-way message has been dealt with."""
+
+
+class Serving:
+    """Runs procedures, many at a time, and turns what they raise into refusals.
+
+    A procedure that still runs when its link goes away runs on; nobody gets its answer.
+
+    :param max_one_way: one-way messages beyond so many at work are dropped. (Requests are bounded
+        by the session.)
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        procedures: Mapping[type[Message], Procedure],
+        counters: Counters,
+        replies: Replies,
+        max_one_way: int,
+    ) -> None:
+        self._procedures = procedures
+        self._counters = counters
+        self._replies = replies
+        self._max_one_way = max_one_way
+        self._draining = False
+        self.one_way_running = 0
+
+    def drain(self) -> None:
+        """Refuse new requests from now on, but for pings."""
+        self._draining = True
+
+    def request(self, node: NodeId, request_id: int, request: Message) -> None:
+        """Have a request answered, sooner or later."""
+        if type(request) is Ping:
+            self._replies.answer(request_id, Pong())
+            return
+        if self._draining:
+            self._replies.refuse(request_id, DrainingNow())
+            return
+        procedure = self._procedures.get(type(request))
+        if procedure is None:
+            self._replies.refuse(request_id, UnknownMessage("nobody answers that here"))
+            return
+        Deferred.fromCoroutine(self._answer(procedure, node, request_id, request))
+
+    def one_way(self, node: NodeId, message: Message) -> None:
+        """Pass a one-way message on, where anyone wants it."""
+        procedure = self._procedures.get(type(message))
+        if procedure is None:
+            return
+        if self.one_way_running >= self._max_one_way:
+            self._counters.count("link_one_way_dropped")
+            return
+        self.one_way_running += 1
+        Deferred.fromCoroutine(self._hear(procedure, node, message))
+
+    async def _answer(
+        self, procedure: Procedure, node: NodeId, request_id: int, request: Message
+    ) -> None:
+        try:
+            answer = await procedure(node, request)
+            if not isinstance(request, Request) or type(answer) is not request.ANSWER:
+                raise TypeError(f"{type(request).__name__} answered with {type(answer).__name__}")
+        except Refusal as refusal:
+            self._replies.refuse(request_id, refusal)
+        except Exception:
+            self._failed(request)
+            self._replies.refuse(request_id, InternalError())
+        else:
+            self._replies.answer(request_id, answer)
+
+    async def _hear(self, procedure: Procedure, node: NodeId, message: Message) -> None:
+        try:
+            await procedure(node, message)
+        except Refusal:
+            self._counters.count("link_one_way_refused")
+        except Exception:
+            self._failed(message)
+        finally:
+            self.one_way_running -= 1
+            self._replies.heard()
+
+    def _failed(self, message: Message) -> None:
+        name = type(message).__name__
+        self._counters.count("link_procedures_failed", message=name)
+        self._log.failure("answering {message} failed", message=name)

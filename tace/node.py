@@ -1,0 +1,309 @@
+"""The composition root: one real node, as a service (page 1.2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from tace.background import background
+from tace.config import Settings
+from tace.core import Core, build_core
+from tace.errors import StartError
+from tace.gateway.certificates import ReloadingCertificate
+from tace.gateway.services import GatewayLimits, GatewayServices
+from tace.gateway.site import make_site
+from tace.gateway.websocket import ClientSockets, websocket_resource
+from tace.identity.keys import SigningKey
+from tace.links.service import PeerLinks
+from tace.observe.metrics import Metrics
+from tace.observe.site import MetricsResource
+from tace.ring.membership import Membership
+from tace.storage.memory import MemoryStore
+from tace.storage.sqlite import SqliteStore
+
+DRAIN_SECONDS = 4.0
+
+
+class Node(MultiService):
+    """One node with its sockets and its disk.
+
+    ``privilegedStartService`` opens both, so that whatever is wrong stops the start with one line.
+
+    :raises StartError: from there; the text names the setting.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        MultiService.__init__(self)
+        self.settings = settings
+        self._reactor = reactor
+        self.metrics = Metrics()
+        self._draining = False
+        self._ports: list[IListeningPort] = []
+
+    # -- start -----------------------------------------------------------------------------------
+
+    def privilegedStartService(self) -> None:
+        MultiService.privilegedStartService(self)
+        settings = self.settings
+        data_dir = _open_directory(settings.node.data_dir)
+        key = _load_identity(data_dir / "identity.pem")
+        self._store = self._open_store(data_dir)
+        self._links: PeerLinks
+
+        def make_links(membership: Membership) -> PeerLinks:
+            self._links = PeerLinks(
+                settings.links,
+                key,
+                settings.network_id,
+                membership,
+                membership,
+                self._reactor,
+                self._reactor,
+                SystemRandom(),
+                self.metrics,
+                requests_stamp_bits=settings.limits.requests_stamp_bits,
+            )
+            return self._links
+
+        self.core: Core = build_core(
+            settings,
+            key,
+            boot=self._store.boot,
+            peer_addresses=settings.links.advertise,
+            client_urls=settings.gateway.names,
+            make_links=make_links,
+            store=self._store,
+            clock=self._reactor,
+            random=SystemRandom(),
+            counters=self.metrics,
+            software=f"tace {version('tace')}",
+        )
+        self._must_start(self._links.start())
+        self.peer_port = self._links.port
+        self._start_gateway()
+        self._start_metrics()
+        self.core.membership.describe(
+            replace(
+                self.core.membership.description,
+                peer_addresses=settings.links.advertise or (f"127.0.0.1:{self.peer_port}",),
+                client_urls=self.names[:4],
+            )
+        )
+
+    def startService(self) -> None:
+        MultiService.startService(self)
+        self._log.info(
+            "node {node} of network {network}: clients at {url}, peers at port {port}",
+            node=self.node_id.hex()[:16],
+            network=self.settings.node.network,
+            url=self.client_url,
+            port=self.peer_port,
+        )
+        self._starting = background("start the node", self._start_core())
+
+    async def _start_core(self) -> None:
+        await self.core.start()
+        self._log.info(
+            "{state}: {count} nodes known",
+            state=self.core.state,
+            count=len(self.core.membership.living()),
+        )
+
+    @property
+    def node_id(self) -> bytes:
+        return self.core.membership.own
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The origins that clients may dial."""
+        return self.settings.gateway.names or self._derived_names
+
+    @property
+    def client_url(self) -> str:
+        return self.names[0]
+
+    @property
+    def state(self) -> str:
+        return "draining" if self._draining else self.core.state
+
+    def _open_store(self, data_dir: Path) -> Any:
+        storage = self.settings.storage
+        quotas = {
+            "mailbox_max_items": storage.mailbox_max_items,
+            "requests_mailbox_max_items": storage.requests_mailbox_max_items,
+            "max_bytes": storage.max_bytes,
+        }
+        now = self._reactor.seconds()
+        if storage.kind == "memory":
+            return MemoryStore(now=now, **quotas)
+        if storage.synchronous == "off":
+            self._log.warn("[storage] synchronous is off: a power cut loses acknowledged messages")
+        return SqliteStore(
+            data_dir / "node.db",
+            reactor=self._reactor,
+            now=now,
+            synchronous=storage.synchronous,
+            **quotas,
+        )
+
+    def _must_start(self, listening: Deferred[Any]) -> Any:
+        """The result of something that has finished by the time it returns.
+
+        Listening does; a node must know of a taken port before it counts as started.
+        """
+        results: list[Any] = []
+        listening.addBoth(results.append)
+        if not results:
+            raise StartError("that endpoint takes its time to listen, which a node cannot wait for")
+        if isinstance(results[0], Failure):
+            results[0].raiseException()
+        return results[0]
+
+    def _listen(self, setting: str, description: str, factory: Factory) -> IListeningPort:
+        try:
+            port: IListeningPort = self._must_start(
+                serverFromString(self._reactor, description).listen(factory)
+            )
+        except CannotListenError as error:
+            why = getattr(error.socketError, "strerror", None) or error.socketError
+            raise StartError(f"{setting}: cannot listen on {description}: {why}") from error
+        except (ValueError, TypeError, OSError) as error:
+            raise StartError(f"{setting}: {description} is no endpoint: {error}") from error
+        self._ports.append(port)
+        return port
+
+    def _start_gateway(self) -> None:
+        settings = self.settings.gateway
+        limits = self.settings.limits
+        services = GatewayServices(
+            core=self.core,
+            network_id=self.settings.network_id,
+            software=self.core.membership.description.software,
+            names=lambda: self.names,
+            state=lambda: self.state,
+            limits=GatewayLimits(
+                window=settings.window,
+                requests_in_flight=limits.sends_in_flight_per_connection,
+                max_lifetime_hours=limits.message_lifetime_max_days * 24,
+                requests_stamp_bits=limits.requests_stamp_bits,
+            ),
+            clock=self._reactor,
+            counters=self.metrics,
+            random_bytes=os.urandom,
+        )
+        self._sockets = ClientSockets(services, settings.max_connections, self._reactor)
+        factory: Any = make_site(websocket_resource(self._sockets), self._reactor)
+        scheme = "http"
+        if settings.certificate_file is not None and settings.private_key_file is not None:
+            certificate = ReloadingCertificate(
+                settings.certificate_file, settings.private_key_file, self._reactor
+            )
+            factory = TLSMemoryBIOFactory(certificate, False, factory, self._reactor)
+            scheme = "https"
+        port = self._listen("[gateway] listen", settings.listen, factory)
+        self._derived_names = tuple(_origins(scheme, port))
+
+    def _start_metrics(self) -> None:
+        description = self.settings.observe.metrics_listen
+        if description:
+            site = Site(_with_child(b"metrics", MetricsResource(self.metrics)))
+            site.log = lambda request: None
+            self._listen("[observe] metrics_listen", description, site)
+
+    # -- stop ------------------------------------------------------------------------------------
+
+    def stopService(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        """Take nothing new, finish what is in flight, say goodbye, close the disk."""
+        self._draining = True
+        for port in self._ports:
+            with suppress(Exception):
+                await _maybe(port.stopListening())
+        with suppress(TimeoutError):
+            await self._sockets.finished().addTimeout(DRAIN_SECONDS, self._reactor)
+        self._sockets.end_all()
+        await self.core.stop()
+        await self._links.close()
+        await self._store.close()
+        await _maybe(MultiService.stopService(self))
+        self._log.info("node {node} has stopped", node=self.node_id.hex()[:16])
+
+
+def make_node(settings: Settings, reactor: Any) -> Node:
+    """A node that has opened nothing yet."""
+    return Node(settings, reactor)
+
+
+def _open_directory(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise StartError(
+            f"[node] data_dir: {path} cannot be written: {error.strerror or error}"
+        ) from error
+    return path
+
+
+def _load_identity(path: Path) -> SigningKey:
+    """The node's key; made at the first start. Never overwritten, never half-written."""
+    try:
+        return SigningKey.from_pem(path.read_bytes())
+    except FileNotFoundError:
+        key = SigningKey.generate()
+    except (OSError, ValueError) as error:
+        raise StartError(f"[node] data_dir: {path} is no P-256 key: {error}") from error
+    fresh = path.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.to_pem())
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+    return key
+
+
+def _origins(scheme: str, port: IListeningPort) -> Sequence[str]:
+    """How a client on this machine may dial a listening port."""
+    host = port.getHost()
+    if not isinstance(host, IPv4Address | IPv6Address):
+        raise StartError("[gateway] listen: set [gateway] names for an endpoint that is not TCP")
+    loopback = ("127.0.0.1", "localhost")
+    names = loopback if host.host in ("0.0.0.0", "::", "127.0.0.1") else (host.host,)  # noqa: S104
+    return [f"{scheme}://{f'[{name}]' if ':' in name else name}:{host.port}" for name in names]
+
+
+def _with_child(name: bytes, child: Resource) -> Resource:
+    root = Resource()
+    root.putChild(name, child)
+    return root
+
+
+async def _maybe(result: Any) -> None:
+    if isinstance(result, Deferred):
+        await result

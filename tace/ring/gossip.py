@@ -1,0 +1,284 @@
+"""How records spread, and how the dead are found again (page 2.3).
+
+News goes at once to a few nodes over links that are open anyway and is repeated about 4 log10(n)
+times; now and then the whole membership is compared with a random member's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil, log10
+from random import Random
+
+from twisted.internet.interfaces import IReactorTime
+
+from tace.background import Periodic, background
+from tace.errors import Failure, Refusal
+from tace.identity.node_record import NodeRecord
+from tace.ids import NodeId
+from tace.ring.membership import Membership
+from tace.seams import Counters, KnownPeer, Links, Procedure, Store
+from tace.wire.fields import MAX_LISTED, MemberField
+from tace.wire.message import Message
+from tace.wire.peer import GetMembers, GetRecords, Members, Ping, Records
+
+FANOUT = 3
+RECORDS_PER_FRAME = 32
+INTERVAL_SECONDS = 0.2
+IDLE_SECONDS = 60.0
+RENEWAL_SECONDS = 8 * 3600
+SAVE_SECONDS = 5.0
+MAX_RUMOURS = 4096
+SEEDS_ASKED = 4
+REMEMBERED_ASKED = 8
+
+
+class Gossip:
+    """Tells others what is new, hears what they know, and remembers them on disk.
+
+    Implements :class:`~tace.seams.LinkEvents`: whoever proves itself on a link is alive.
+
+    :param exchange_seconds: time between two comparisons with a random member.
+    :param probe_dead_seconds: time between two questions to a dead node.
+    :param seeds: addresses that are asked while this node knows nobody.
+    """
+
+    def __init__(
+        self,
+        membership: Membership,
+        *,
+        links: Links,
+        store: Store,
+        clock: IReactorTime,
+        random: Random,
+        counters: Counters,
+        seeds: Sequence[str],
+        exchange_seconds: float,
+        probe_dead_seconds: float,
+    ) -> None:
+        self._membership = membership
+        self._links = links
+        self._store = store
+        self._clock = clock
+        self._random = random
+        self._counters = counters
+        self._seeds = tuple(seeds)
+        self._rumours: dict[NodeId, int] = {}
+        self._heard: dict[NodeId, float] = {}
+        self._unsaved: dict[NodeId, None] = {}
+        self._spread = Periodic(
+            "gossip",
+            clock,
+            lambda: INTERVAL_SECONDS if self._rumours else IDLE_SECONDS,
+            self._spread_round,
+        )
+
+        def jittered(seconds: float) -> Callable[[], float]:
+            return lambda: seconds * random.uniform(0.75, 1.25)
+
+        self._works = (
+            self._spread,
+            Periodic(
+                "exchange membership", clock, jittered(exchange_seconds), self._exchange_round
+            ),
+            Periodic("renew own record", clock, jittered(RENEWAL_SECONDS), self._renew),
+            Periodic("probe dead nodes", clock, jittered(probe_dead_seconds), self._probe_round),
+            Periodic("save peers", clock, lambda: SAVE_SECONDS, self.save),
+        )
+        membership.when_news(self._news)
+
+    def procedures(self) -> dict[type[Message], Procedure]:
+        return {
+            Records: self._on_records,
+            GetRecords: self._on_get_records,
+            GetMembers: self._on_get_members,
+        }
+
+    def start(self) -> None:
+        for work in self._works:
+            work.start()
+
+    async def stop(self) -> None:
+        for work in self._works:
+            await work.stop()
+        await self.save()
+
+    # -- finding others --------------------------------------------------------------------------
+
+    async def load(self) -> list[NodeRecord]:
+        """Take in the peers remembered from last time; the last heard first."""
+        found = []
+        for peer in await self._store.load_peers():
+            record = self._membership.verified(peer.record)
+            if record is not None and record.node_id != self._membership.own:
+                self._heard[record.node_id] = peer.last_heard_seconds
+                self._membership.take_in(record)
+                found.append(record)
+        return found
+
+    async def find_peers(self, remembered: Sequence[NodeRecord]) -> int:
+        """Ask seeds and remembered peers for everyone they know; how many answered.
+
+        Never only one source (page 2.7).
+        """
+        nodes = [record.node_id for record in remembered[:REMEMBERED_ASKED]]
+        answers = [
+            *(self._ask_seed(seed) for seed in self._some_seeds()),
+            *(self._ask(node) for node in nodes),
+        ]
+        answered = 0
+
+        async def note(answer: object) -> None:
+            nonlocal answered
+            answered += bool(await answer)  # type: ignore[misc]  # a coroutine of bool
+
+        for work in [background("find peers", note(answer)) for answer in answers]:
+            await work
+        return answered
+
+    def _some_seeds(self) -> list[str]:
+        return self._random.sample(self._seeds, min(SEEDS_ASKED, len(self._seeds)))
+
+    async def _ask_seed(self, seed: str) -> bool:
+        try:
+            record = await self._links.introduce(seed)
+        except (Failure, Refusal):
+            return False
+        return record.node_id != self._membership.own and await self._ask(record.node_id)
+
+    async def _ask(self, node: NodeId) -> bool:
+        try:
+            await self.exchange_with(node)
+        except (Failure, Refusal):
+            return False
+        return True
+
+    async def _probe_round(self) -> None:
+        """Ask one dead node whether it is back; a node that is alone asks its seeds too."""
+        gone = self._membership.forget_expired()
+        for node in gone:
+            self._heard.pop(node, None)
+        if gone:
+            await self._store.forget_peers(gone)
+        dead = self._membership.dead()
+        if dead:
+            node = self._random.choice(dead)
+            try:
+                await self._links.call(node, Ping())
+                self._membership.heard(node)
+            except (Failure, Refusal):
+                self._counters.count("dead_probes_total")
+        if not self._membership.others_living():
+            await self.find_peers(())
+
+    # -- LinkEvents ------------------------------------------------------------------------------
+
+    def link_up(self, record: NodeRecord) -> None:
+        self._membership.take_in(record)
+        self._membership.heard(record.node_id)
+        self._heard[record.node_id] = self._clock.seconds()
+        self._unsaved[record.node_id] = None
+
+    def link_lost(self, node: NodeId) -> None:
+        """Not a death yet: the links dial again, and say ``unreachable`` when that fails."""
+
+    def unreachable(self, node: NodeId) -> None:
+        self._membership.found_dead(node)
+
+    # -- rumours ---------------------------------------------------------------------------------
+
+    def _news(self, record: NodeRecord) -> None:
+        if record.node_id != self._membership.own:
+            self._unsaved[record.node_id] = None
+        if len(self._rumours) < MAX_RUMOURS or record.node_id in self._rumours:
+            self._rumours[record.node_id] = ceil(4 * log10(len(self._membership.table) + 1))
+            self._spread.soon()
+
+    async def _spread_round(self) -> None:
+        up = [node for node in self._links.up() if not self._membership.is_dead(node)]
+        if not up:
+            return
+        batch = list(self._rumours)[:RECORDS_PER_FRAME]
+        records = [r.encoded for n in batch if (r := self._membership.record_of(n)) is not None]
+        if not records:
+            return
+        for peer in self._random.sample(up, min(FANOUT, len(up))):
+            self._links.send(peer, Records(tuple(records)))
+        for node in batch:
+            left = self._rumours.pop(node) - 1
+            if left > 0:
+                self._rumours[node] = left
+
+    async def _on_records(self, peer: NodeId, message: Records) -> None:
+        self._membership.learn(message.records)
+
+    # -- exchange --------------------------------------------------------------------------------
+
+    async def _on_get_records(self, peer: NodeId, message: GetRecords) -> Records:
+        found = (self._membership.record_of(node) for node in message.nodes)
+        return Records(tuple(record.encoded for record in found if record is not None))
+
+    async def _on_get_members(self, peer: NodeId, message: GetMembers) -> Members:
+        records = [r for r in self._membership.living() if r.node_id > message.after]
+        page = tuple(MemberField(r.node_id, *r.freshness) for r in records[:MAX_LISTED])
+        return Members(page, more=len(records) > len(page))
+
+    async def exchange_with(self, peer: NodeId) -> None:
+        """Push-pull: learn what the peer knows better, tell it what this node knows better.
+
+        :raises Failure: the peer does not answer.
+        """
+        theirs: dict[NodeId, tuple[int, int]] = {}
+        after = b""
+        while True:
+            page = await self._links.call(peer, GetMembers(after))
+            theirs.update((m.node, (m.boot, m.sequence)) for m in page.members)
+            if not page.more or not page.members or page.members[-1].node <= after:
+                break
+            after = page.members[-1].node
+        await self.fetch_records(
+            peer, [n for n, freshness in theirs.items() if freshness > self._freshness(n)]
+        )
+        better = [
+            record.encoded
+            for record in self._membership.living()
+            if record.freshness > theirs.get(record.node_id, (-1, -1))
+        ]
+        for start in range(0, len(better), RECORDS_PER_FRAME):
+            self._links.send(peer, Records(tuple(better[start : start + RECORDS_PER_FRAME])))
+
+    async def fetch_records(self, peer: NodeId, nodes: Sequence[NodeId]) -> None:
+        """Ask a peer for the records of these nodes, and learn them.
+
+        :raises Failure: the peer does not answer.
+        """
+        for start in range(0, len(nodes), RECORDS_PER_FRAME):
+            wanted = tuple(nodes[start : start + RECORDS_PER_FRAME])
+            answer = await self._links.call(peer, GetRecords(wanted))
+            self._membership.learn(answer.records)
+
+    def _freshness(self, node: NodeId) -> tuple[int, int]:
+        record = self._membership.record_of(node)
+        return record.freshness if record is not None else (-1, -1)
+
+    async def _exchange_round(self) -> None:
+        others = self._membership.others_living()
+        if others:
+            await self._ask(self._random.choice(others))
+
+    async def _renew(self) -> None:
+        self._membership.describe(self._membership.description)
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    async def save(self) -> None:
+        """Write down the nodes that are new or were heard since the last time."""
+        if not self._unsaved:
+            return
+        batch, self._unsaved = self._unsaved, {}
+        peers = [
+            KnownPeer(node, record.encoded, self._heard.get(node, 0.0))
+            for node in batch
+            if (record := self._membership.record_of(node)) is not None
+        ]
+        await self._store.save_peers(peers)

@@ -1,0 +1,1 @@
+"""What the writer thread does to the database: many puts, one transaction."""

@@ -1,0 +1,140 @@
+"""Who keeps a key."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tace.identity.keys import SigningKey
+from tace.identity.node_record import NodeRecord
+from tace.ids import NodeId, distance
+from tace.ring.placement import Placement, address_group, choose
+from tace.ring.table import RoutingTable
+
+NETWORK = b"n" * 32
+
+
+def record(number: int, *, zone: str = "", address: str = "", mask: int = 15) -> NodeRecord:
+    """A node made from its number."""
+    return NodeRecord.sign(
+        SigningKey.from_seed(number.to_bytes(48)),
+        NETWORK,
+        peer_addresses=(address or f"10.{number}.0.1:6512",),
+        client_urls=(),
+        boot=1,
+        sequence=1,
+        position_mask=mask,
+        expires_seconds=0,
+        zone=zone,
+    )
+
+
+RECORDS = [record(n) for n in range(1, 13)]
+
+
+def placement(
+    records: list[NodeRecord], replicas: int, dead: dict[NodeId, float] | None = None
+) -> Placement:
+    """Over these records, with these ages of death."""
+    table = RoutingTable(1000)
+    for item in records:
+        table.put(item)
+    ages = dead or {}
+    return Placement(
+        table, replicas, ages.get, repair_after_seconds=30, forget_after_seconds=300
+    )
+
+
+class GroupTests(SynchronousTestCase):
+    """What counts as one neighbourhood."""
+
+    def test_v4_v6_and_names(self) -> None:
+        """/24, /48, and each name for itself."""
+        self.assertEqual(address_group("10.1.2.3:1"), address_group("10.1.2.200:2"))
+        self.assertNotEqual(address_group("10.1.2.3:1"), address_group("10.1.3.3:1"))
+        self.assertEqual(address_group("[2001:db8:1::1]:1"), address_group("[2001:db8:1:9::2]:1"))
+        self.assertNotEqual(address_group("[2001:db8:1::1]:1"), address_group("[2001:db8:2::1]:1"))
+        self.assertEqual(address_group("A.example:1"), "a.example")
+
+
+class ChooseTests(SynchronousTestCase):
+    """Diversity first, then ring order."""
+
+    def test_new_zones_and_groups_come_first(self) -> None:
+        """The second pass fills up with what the first passed over."""
+        same = [record(n, zone="z1" if n < 4 else "z2") for n in range(1, 6)]
+        ids = [r.node_id for r in same]
+        self.assertEqual(choose(same, 3), (ids[0], ids[3], ids[1]))
+
+    def test_one_address_group_is_plain_ring_order(self) -> None:
+        """A network on one machine is placed as Chord would."""
+        near = [record(n, address=f"127.0.0.1:{n}") for n in range(1, 6)]
+        self.assertEqual(choose(near, 3), tuple(r.node_id for r in near[:3]))
+
+    @given(st.integers(0, 6), st.lists(st.sampled_from(["", "a", "b"]), min_size=6, max_size=6))
+    def test_as_many_as_asked_and_each_once(self, count: int, zones: list[str]) -> None:
+        """Diversity never costs a copy."""
+        found = choose([record(n, zone=zones[n]) for n in range(1, 6)], count)
+        self.assertEqual(len(found), min(count, 5))
+        self.assertEqual(len(set(found)), len(found))
+
+
+class ReplicaSetTests(SynchronousTestCase):
+    """Members, holders, quorums."""
+
+    @given(st.binary(min_size=32, max_size=32), st.integers(1, 12))
+    def test_the_first_distinct_nodes_clockwise(self, key: bytes, replicas: int) -> None:
+        """With nobody dead and everyone diverse, members are the nearest distinct nodes."""
+        found = placement(RECORDS, replicas).replica_set(key)
+        line = sorted(
+            (distance(key, position), r.node_id) for r in RECORDS for position, _ in r.places
+        )
+        expected = list(dict.fromkeys(node for _, node in line))[:replicas]
+        self.assertEqual(list(found.members), expected)
+        self.assertEqual(found.holders, found.members)
+        self.assertGreater(found.write_quorum + found.read_quorum, found.size)
+
+    def test_quorums(self) -> None:
+        """W is a majority, R meets every W."""
+        for n, w, r in ((1, 1, 1), (2, 2, 1), (3, 2, 2), (5, 3, 3), (8, 5, 4)):
+            found = placement(RECORDS[:n], 8).replica_set(b"k" * 32)
+            self.assertEqual((found.size, found.write_quorum, found.read_quorum), (n, w, r))
+
+    def test_a_dead_member_counts_then_is_replaced_then_forgotten(self) -> None:
+        """Just dead: still a holder. Dead for long: replaced, but counted. Forgotten: neither."""
+        key = b"k" * 32
+        first = placement(RECORDS, 8).replica_set(key).members[0]
+        for age, member, holder in ((1.0, True, True), (31.0, True, False), (301.0, False, False)):
+            found = placement(RECORDS, 8, {first: age}).replica_set(key)
+            self.assertEqual(first in found.members, member, age)
+            self.assertEqual(first in found.holders, holder, age)
+            self.assertEqual(len(found.holders), 8)
+
+    def test_few_living_copies_are_repaired_at_once(self) -> None:
+        """At N/2 + 1 living members nobody waits."""
+        key = b"k" * 32
+        members = placement(RECORDS, 8).replica_set(key).members
+        found = placement(RECORDS, 8, dict.fromkeys(members[:3], 0.5)).replica_set(key)
+        self.assertFalse(set(members[:3]) & set(found.holders))
+        self.assertEqual(len(found.holders), 8)
+
+
+class ArcsTests(SynchronousTestCase):
+    """Which stretches of the ring a node keeps."""
+
+    @given(st.integers(1, 8), st.binary(min_size=32, max_size=32))
+    def test_a_key_is_in_an_arc_of_mine_when_i_hold_it(self, replicas: int, key: bytes) -> None:
+        """Arcs and replica sets say the same of every key and every node."""
+        where = placement(RECORDS, replicas)
+        holders = where.replica_set(key).holders
+        for item in RECORDS:
+            arcs = [arc for arc, _ in where.arcs_held_by(item.node_id)]
+            self.assertEqual(
+                sum(key in arc for arc in arcs), 1 if item.node_id in holders else 0
+            )
+
+    def test_alone_the_whole_ring_is_mine(self) -> None:
+        """A ring of one keeps everything."""
+        alone = record(1, mask=1)
+        arcs = placement([alone], 8).arcs_held_by(alone.node_id)
+        self.assertEqual(len(arcs), 1)
+        self.assertIn(b"k" * 32, arcs[0][0])

@@ -1,0 +1,311 @@
+"""``twistd tace``: how a node starts, and how it stops."""
+
+from __future__ import annotations
+
+import io
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Application, Service
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from tace.config import default_settings
+from tace.errors import SettingsError, StartError
+from tace.tap import NodeService, Options, check_outside, exit_on_signals, log_observer
+from tests.processes import Ended, twistd
+
+
+class FakeNode(Service):
+    """A service that does as it is told."""
+
+    def __init__(self) -> None:
+        self.happened: list[str] = []
+        self.privileged_error: BaseException | None = None
+        self.start_error: BaseException | None = None
+        self.stopping: Deferred[None] = Deferred()
+
+    def privilegedStartService(self) -> None:
+        self.happened.append("privileged")
+        if self.privileged_error:
+            raise self.privileged_error
+
+    def startService(self) -> None:
+        self.happened.append("start")
+        if self.start_error:
+            raise self.start_error
+
+    def stopService(self) -> Deferred[None]:
+        self.happened.append("stop")
+        return self.stopping
+
+
+class Life(SynchronousTestCase):
+    """The service that twistd gets, around a node."""
+
+    def setUp(self) -> None:
+        self.node = FakeNode()
+        self.reactor = MemoryReactorClock()
+        self.stderr = io.StringIO()
+        self.signals: list[Any] = []
+        self.service = NodeService(
+            self.node,
+            self.reactor,
+            log_observer=None,
+            stderr=self.stderr,
+            exit_on_signals=self.signals.append,
+            stop_seconds=8,
+        )
+
+    def test_start(self) -> None:
+        """In twistd's order; signals are taken over, again when the reactor has set its own."""
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.assertEqual(self.node.happened, ["privileged", "start"])
+        self.assertEqual(self.signals, [self.reactor])
+        for call, args, kwargs in self.reactor.whenRunningHooks:
+            call(*args, **kwargs)
+        self.assertEqual(self.signals, [self.reactor, self.reactor])
+
+    def test_cannot_start(self) -> None:
+        """Whichever way and time a node says so: one line for the operator, exit status 1."""
+        for attribute in ("privileged_error", "start_error"):
+            for error in (StartError("port 6512 is taken"), SystemExit("port 6512 is taken")):
+                self.setUp()
+                setattr(self.node, attribute, error)
+                with self.assertRaises(SystemExit) as caught:
+                    self.service.privilegedStartService()
+                    self.service.startService()
+                self.assertEqual(caught.exception.code, 1)
+                self.assertEqual(self.stderr.getvalue(), "tace: port 6512 is taken\n")
+
+    def test_stop_waits(self) -> None:
+        """Until the node has finished what is in flight."""
+        self.service.startService()
+        stopping = self.service.stopService()
+        self.reactor.advance(7)
+        self.assertNoResult(stopping)
+        self.node.stopping.callback(None)
+        self.assertIsNone(self.successResultOf(stopping))
+
+    def test_stop_is_bounded(self) -> None:
+        """A node that never finishes does not keep the process."""
+        self.service.startService()
+        stopping = self.service.stopService()
+        self.reactor.advance(8)
+        self.assertIsNone(self.successResultOf(stopping))
+
+    def test_stop_fails(self) -> None:
+        """The failure is logged, and the process ends all the same."""
+        self.node.stopping = fail(ZeroDivisionError())
+        self.service.startService()
+        self.assertIsNone(self.successResultOf(self.service.stopService()))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_log_observer(self) -> None:
+        """It becomes the application's, which twistd then logs with."""
+        observer = log_observer("warn", {"logfile": "-"})
+        service = NodeService(
+            self.node,
+            self.reactor,
+            log_observer=observer,
+            stderr=None,
+            exit_on_signals=self.signals.append,
+        )
+        application = Application("tace")
+        service.setServiceParent(application)
+        self.assertIs(application.getComponent(ILogObserver), observer)
+
+
+class Logging(SynchronousTestCase):
+    """Where the log goes, and how much of it."""
+
+    def log_all(self, observer: ILogObserver | None) -> None:
+        assert observer is not None
+        log = Logger(observer=LogPublisher(observer))
+        for level in LogLevel.iterconstants():
+            log.emit(level, "at {name}", name=level.name)
+
+    def test_level(self) -> None:
+        """What is less serious is left out; the rest goes to standard output under -n."""
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        self.log_all(log_observer("warn", {"logfile": None, "nodaemon": True}))
+        text = printed.getvalue()
+        self.assertNotIn("at debug", text)
+        self.assertNotIn("at info", text)
+        for level in ("warn", "error", "critical"):
+            self.assertIn(f"at {level}", text)
+
+    def test_file(self) -> None:
+        """--logfile is obeyed."""
+        path = Path(self.mktemp())
+        self.log_all(log_observer("debug", {"logfile": str(path), "nodaemon": True}))
+        self.assertEqual(len(path.read_text().splitlines()), 5)
+
+    def test_left_to_others(self) -> None:
+        """Syslog, a logger of the operator's, and programs other than twistd keep theirs."""
+        self.assertIsNone(log_observer("info", {"logfile": None, "syslog": True}))
+        self.assertIsNone(log_observer("info", {"logfile": None, "logger": object}))
+        self.assertIsNone(log_observer("info", {}))
+        self.assertIsNone(log_observer("info", None))
+
+
+class Outside(SynchronousTestCase):
+    """What the settings' own table cannot see."""
+
+    def test_good(self) -> None:
+        """The defaults pass."""
+        check_outside(default_settings(), MemoryReactorClock())
+
+    def test_endpoints(self) -> None:
+        """An endpoint of a kind that Twisted does not know, and one with a wrong argument."""
+        for key, value, complaint in (
+            ("links.listen", "carrier-pigeon:1", None),
+            ("links.listen", "pigeon:1", r"\[links\] listen: 'pigeon:1' is no endpoint: "),
+            ("gateway.listen", "tcp:1:colour=red", r"\[gateway\] listen: 'tcp:1:colour=red' is"),
+            ("observe.metrics_listen", "tcp:1:backlog=x", r"\[observe\] metrics_listen: "),
+        ):
+            pattern = complaint or "is not allowed"
+            with self.assertRaisesRegex(SettingsError, pattern):
+                check_outside(default_settings(**{key: value}), MemoryReactorClock())
+
+    def test_missing_file(self) -> None:
+        """Each configured file must be readable."""
+        there = Path(self.mktemp())
+        there.write_text("")
+        missing = Path(self.mktemp())
+        settings = default_settings(
+            **{"gateway.certificate_file": there, "gateway.private_key_file": missing}
+        )
+        with self.assertRaisesRegex(
+            SettingsError,
+            rf"^\[gateway\] private_key_file: {missing}: No such file or directory$",
+        ):
+            check_outside(settings, MemoryReactorClock())
+
+
+class Signals(SynchronousTestCase):
+    """SIGTERM and SIGINT."""
+
+    def test_stop_the_reactor(self) -> None:
+        """Either stops it, and a second one does no harm."""
+
+        class Stopped(MemoryReactorClock):
+            stops = 0
+
+            def callFromThread(self, function: Any, *args: object, **kwargs: object) -> None:
+                function(*args, **kwargs)
+
+            def stop(self) -> None:
+                self.stops += 1
+                if self.stops > 1:
+                    raise ReactorNotRunning
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        fake = Stopped()
+        exit_on_signals(fake)
+        signal.raise_signal(signal.SIGTERM)
+        self.assertEqual(fake.stops, 1)
+        signal.raise_signal(signal.SIGINT)
+        self.assertEqual(fake.stops, 2)
+
+
+class CommandLine(SynchronousTestCase):
+    """twistd's options for a node."""
+
+    def test_config(self) -> None:
+        """--config and its short form; none by default."""
+        for arguments, config in (([], None), (["--config", "a"], "a"), (["-c", "a"], "a")):
+            options = Options()
+            options.parseOptions(arguments)
+            self.assertEqual(options["config"], config)
+
+
+class Processes(TestCase):
+    """Real twistd processes, from outside."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+
+    def config(self, text: str) -> str:
+        path = self.directory / "node.toml"
+        path.write_text(text)
+        return f"--config={path}"
+
+    def assert_one_line(self, ended: Ended, line: str) -> None:
+        self.assertEqual(ended.errors, f"tace: {line}\n")
+        self.assertEqual(ended.status, 1)
+
+    async def test_unknown_key(self) -> None:
+        """One line that names it."""
+        config = self.config("[observe]\nmetrics = 1\n")
+        ended = await twistd(reactor, str(self.directory), config).ended
+        self.assert_one_line(
+            ended,
+            f"{self.directory}/node.toml: [observe] metrics: no such setting; "
+            "[observe] has metrics_listen",
+        )
+
+    async def test_unknown_variable(self) -> None:
+        """The environment is read, and as strictly as the file."""
+        ended = await twistd(reactor, str(self.directory), TACE_RING_REPLICAS="0").ended
+        self.assert_one_line(
+            ended, "TACE_RING_REPLICAS: 0 is not allowed; use a whole number, 1 to 32"
+        )
+
+    async def test_no_such_file(self) -> None:
+        """--config of a file that is not there."""
+        ended = await twistd(reactor, str(self.directory), "--config=absent.toml").ended
+        self.assert_one_line(ended, "absent.toml: No such file or directory")
+
+    async def test_taken_ports(self) -> None:
+        """Either port: the line names it and its setting."""
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            for section, free in (("links", "gateway"), ("gateway", "links")):
+                config = self.config(
+                    f'[{section}]\nlisten = "tcp:{port}:interface=127.0.0.1"\n'
+                    f'[{free}]\nlisten = "tcp:0:interface=127.0.0.1"\n'
+                )
+                ended = await twistd(reactor, str(self.directory), config).ended
+                self.assertEqual(ended.status, 1, ended)
+                self.assertRegex(ended.errors, rf"^tace: [^\n]*{port}[^\n]*\n$")
+                self.assertIn(f"[{section}] listen", ended.errors)
+
+    async def test_unwritable_directory(self) -> None:
+        """A data directory below a file: no user can make one there, root included."""
+        (self.directory / "file").write_text("")
+        config = self.config('[node]\ndata_dir = "file/node"\n')
+        ended = await twistd(reactor, str(self.directory), config).ended
+        self.assertEqual(ended.status, 1, ended)
+        self.assertRegex(ended.errors, rf"^tace: [^\n]*{self.directory}/file[^\n]*\n$")
+
+    async def test_stop(self) -> None:
+        """After either signal it ends by itself, with exit status 0, and can be started again."""
+        config = self.config(
+            '[node]\ndata_dir = "."\n'
+            '[gateway]\nlisten = "tcp:0:interface=127.0.0.1"\n'
+            '[links]\nlisten = "tcp:0:interface=127.0.0.1"\n'
+        )
+        for name in ("TERM", "INT"):
+            node = twistd(reactor, str(self.directory), config)
+            self.addCleanup(node.signal, "KILL")
+            await node.says("the node is up")
+            node.signal(name)
+            ended = await node.ended.addTimeout(10, reactor)
+            self.assertEqual(ended.status, 0, ended)
+            self.assertEqual(ended.errors, "")
