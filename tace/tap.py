@@ -179,7 +179,7 @@ class NodeService(Service):
 
 
 def exit_on_signals(reactor: Any) -> None:
-    """Makes SIGTERM and SIGINT stop the reactor and nothing else.
+    """Makes SIGTERM, SIGINT and SIGHUP stop the reactor and nothing else.
 
     Twisted's own handlers do so too, but then twistd ends the process with that very signal, which
     a supervisor takes for a crash.
@@ -195,8 +195,10 @@ def exit_on_signals(reactor: Any) -> None:
     def stop_soon(_number: int, _frame: FrameType | None) -> None:
         reactor.callFromThread(stop)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_soon)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Who started it may have wanted one ignored (nohup, a shell's background job).
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop_soon)
 
 
 def log_observer(level: str, twistd: Any) -> ILogObserver | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from tace.config import Settings, default_settings
@@ -22,7 +22,7 @@ from tace.ring.membership import Membership
 from tace.seams import LinkEvents, Procedure
 from tace.storage.memory import MemoryStore
 from tace.wire.message import Message, Request, encode
-from tace.wire.peer import PEER_MESSAGES, Refused
+from tace.wire.peer import PEER_MESSAGES, Ping, Pong, Refused
 
 START_SECONDS = 1_800_000_000.0
 LATENCY_SECONDS = 0.001
@@ -70,7 +70,7 @@ class MemoryNetwork:
     ) -> TestNode:
         """A node with a key made from its name; not started yet."""
         key = SigningKey.from_seed((name.encode() * 48)[:48])
-        store = store or MemoryStore(now=self.clock.seconds())
+        store = store or MemoryStore()
         node = TestNode(self, name, key, store, seeds, boot)
         return node
 
@@ -336,6 +336,8 @@ class MemoryLinks:
             answer.callback(message)
 
     def answer(self, peer: NodeId, message: Message) -> Deferred[Any]:
+        if isinstance(message, Ping):
+            return succeed(Pong())
         procedure = self._procedures[type(message)]
 
         async def run() -> Any:

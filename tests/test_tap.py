@@ -193,10 +193,10 @@ class Outside(SynchronousTestCase):
 
 
 class Signals(SynchronousTestCase):
-    """SIGTERM and SIGINT."""
+    """SIGTERM, SIGINT and SIGHUP."""
 
     def test_stop_the_reactor(self) -> None:
-        """Either stops it, and a second one does no harm."""
+        """Either stops it, a second one does no harm, and an ignored one stays ignored."""
 
         class Stopped(MemoryReactorClock):
             stops = 0
@@ -209,14 +209,16 @@ class Signals(SynchronousTestCase):
                 if self.stops > 1:
                     raise ReactorNotRunning
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         fake = Stopped()
         exit_on_signals(fake)
         signal.raise_signal(signal.SIGTERM)
         self.assertEqual(fake.stops, 1)
         signal.raise_signal(signal.SIGINT)
         self.assertEqual(fake.stops, 2)
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
 
 
 class CommandLine(SynchronousTestCase):

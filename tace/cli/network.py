@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,11 @@ class _Run:
     def run(self) -> int:
         """The exit status."""
         self._reactor.callWhenRunning(self._start)
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            # The terminal is gone: the nodes are not to stay behind.
+            signal.signal(
+                signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reactor.stop)
+            )
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.run()
         return self._status
@@ -190,7 +196,8 @@ class _Run:
             self._reactor.stop()
 
     async def _stopped(self) -> None:
-        self._screen.say("stopping the nodes")
+        if any(process.pid and not process.end for process in self._network.processes):
+            self._screen.say("stopping the nodes")
         for process in await self._network.stop():
             self._screen.say(f"node {process.plan.index} did not end in time and was killed")
             self._status = 1

@@ -33,7 +33,11 @@ class NodeAddress:
         secure = _SCHEMES.get(parts.scheme.lower())
         if secure is None:
             raise ValueError(f"a node's address begins with http:// or https://, not {url!r}")
-        if not parts.hostname or parts.username is not None or parts.path not in ("", "/", SOCKET_PATH):
+        if (
+            not parts.hostname
+            or parts.username is not None
+            or parts.path not in ("", "/", SOCKET_PATH)
+        ):
             raise ValueError(f"a node's address is a scheme, a host and a port, not {url!r}")
         try:
             port = parts.port

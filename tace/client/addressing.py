@@ -67,7 +67,7 @@ class Addressing:
             peer = self._database.peer(identity) or Peer(identity)
             bodies = self._bodies(text)
             first = self._random_bytes(CONTENT_ID_BYTES)
-            message = first if isinstance(bodies[0], Text) else getattr(bodies[0], "whole")
+            message = first if isinstance(bodies[0], Text) else bodies[0].whole
             self._database.set_peer(replace(peer, next_counter=peer.next_counter + len(bodies)))
             self._database.add_message(
                 peer=identity,

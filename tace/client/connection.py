@@ -240,9 +240,7 @@ class Connection:
         if isinstance(message, ClientPong):
             self._set_node_clock(message.clock_ms)
         if isinstance(message, ClientRefused):
-            answer.errback(
-                refusal_from_wire(message.code, message.detail, message.retry_after_ms)
-            )
+            answer.errback(refusal_from_wire(message.code, message.detail, message.retry_after_ms))
         elif isinstance(message, expected):
             answer.callback(message)
         else:

@@ -85,9 +85,7 @@ class Directory:
         with self._database.transaction():
             # Read again: another process may have changed the row while we asked.
             peer = self._database.peer(identity) or Peer(identity)
-            self._database.set_peer(
-                replace(peer, device_list=found.encoded, looked_up_seconds=now)
-            )
+            self._database.set_peer(replace(peer, device_list=found.encoded, looked_up_seconds=now))
             for record in records:
                 if record is not None:
                     self._remember(record)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tace.client.errors import HomeError
 from tace.client.own import MAX_NAME, OwnIdentity, establish, load
+from tace.client.showing import FileLock, NoLock, ShowingLock
 from tace.client.sqlite import HomeDatabase
 from tace.client.vault import (
     PassphraseCost,
@@ -22,6 +23,7 @@ from tace.client.vault import (
 from tace.e2ee.recovery import RecoveryCode
 
 DATABASE = "home.db"
+_LOCK = "showing.lock"
 _HOME_KEY = "home_key"
 AskPassphrase = Callable[[], str]
 
@@ -31,11 +33,13 @@ class Home:
 
     :ivar database: everything it keeps.
     :ivar own: its identity and device.
+    :ivar showing_lock: held by the one program that is showing messages.
     """
 
-    def __init__(self, database: HomeDatabase, own: OwnIdentity) -> None:
+    def __init__(self, database: HomeDatabase, own: OwnIdentity, showing_lock: ShowingLock) -> None:
         self.database = database
         self.own = own
+        self.showing_lock = showing_lock
 
     @classmethod
     def create(
@@ -66,18 +70,20 @@ class Home:
         except OSError as error:
             raise HomeError(f"the home {directory} cannot be made: {error.strerror}") from None
         database = HomeDatabase.open(directory / DATABASE)
-        return cls._furnish(database, code, name, passphrase, random_bytes, cost)
+        lock = FileLock(directory / _LOCK)
+        return cls._furnish(database, lock, code, name, passphrase, random_bytes, cost)
 
     @classmethod
     def in_memory(cls, code: RecoveryCode, *, name: str = "", random_bytes: RandomBytes) -> Home:
         """One that is gone with the process: for simulations and load tests."""
         database = HomeDatabase.open(":memory:")
-        return cls._furnish(database, code, name, "", random_bytes, PassphraseCost())
+        return cls._furnish(database, NoLock(), code, name, "", random_bytes, PassphraseCost())
 
     @classmethod
     def _furnish(
         cls,
         database: HomeDatabase,
+        lock: ShowingLock,
         code: RecoveryCode,
         name: str,
         passphrase: str,
@@ -90,7 +96,7 @@ class Home:
         with database.transaction():
             database.set_setting(_HOME_KEY, form)
             own = establish(database, code, name, random_bytes)
-        return cls(database, own)
+        return cls(database, own, lock)
 
     @classmethod
     def open(
@@ -112,10 +118,12 @@ class Home:
         try:
             form = database.setting(_HOME_KEY)
             if form is None:
-                raise HomeError(f"the home {directory} was never finished: remove it and start anew")
+                raise HomeError(
+                    f"the home {directory} was never finished: remove it and start anew"
+                )
             passphrase = ask_passphrase() if needs_passphrase(form) else ""
             database.unlock(open_vault(form, passphrase, random_bytes))
-            return cls(database, load(database))
+            return cls(database, load(database), FileLock(directory / _LOCK))
         except HomeError:
             database.close()
             raise

@@ -27,6 +27,7 @@ RECENT_FAILURE_SECONDS = 10.0
 MAX_TRIED = 16
 MAX_REMEMBERED = 256
 LEARN_EVERY_SECONDS = 10 * 60.0
+_LEARNED = "learned_nodes_seconds"
 
 
 class Nodes:
@@ -50,7 +51,6 @@ class Nodes:
         self._database = database
         self._given = tuple(dict.fromkeys(given))
         self._failed_at: dict[NodeAddress, float] = {}
-        self._learned_at: float | None = None
 
     async def connect(self, avoid: NodeAddress | None = None) -> Connection:
         """A connection on which the node has spoken.
@@ -73,15 +73,21 @@ class Nodes:
         except TaceError as error:
             raise NoNode(f"no node could be reached ({error})") from None
 
+    def others(self, address: NodeAddress) -> bool:
+        """Is any other node known?"""
+        known = {*self._given, *map(NodeAddress.parse, self._database.node_origins())}
+        return bool(known - {address})
+
     async def learn(self, connection: Connection) -> None:
         """Remember the nodes that this one knows, once in ten minutes.
 
         :raises TaceError: the node did not say.
         """
         now = self._clock.seconds()
-        if self._learned_at is not None and now - self._learned_at < LEARN_EVERY_SECONDS:
+        learned = self._database.setting(_LEARNED)
+        if learned is not None and 0 <= now - float(learned) < LEARN_EVERY_SECONDS:
             return
-        self._learned_at = now
+        self._database.set_setting(_LEARNED, b"%d" % now)
         answer = await connection.request(GetNetwork())
         addresses: list[tuple[NodeAddress, bytes]] = []
         for encoded in answer.records:
@@ -132,5 +138,3 @@ class Nodes:
     def failed(self, address: NodeAddress) -> None:
         """This one broke just now: others go first for a while."""
         self._failed_at[address] = self._clock.seconds()
-
-

@@ -14,8 +14,8 @@ from dataclasses import replace
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
-from tace.client.addressing import Addressing
 from tace.client.address import NodeAddress
+from tace.client.addressing import Addressing
 from tace.client.backoff import offer_again_after, retry_after
 from tace.client.connection import Connection
 from tace.client.directory import Directory
@@ -76,8 +76,7 @@ class Outbox:
         self._dialling = DeferredLock()
         self._wanted_bits: dict[bytes, int] = {}
         self._connection: Connection | None = None
-        self.avoid: NodeAddress | None = None
-        """The node that holds our leases: another one is used where there is one."""
+        self._avoided: NodeAddress | None = None
 
     # -- what callers use ------------------------------------------------------------------------
 
@@ -90,7 +89,7 @@ class Outbox:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.lost:
-            self._connection = await self._nodes.connect(self.avoid)
+            self._connection = await self._nodes.connect(self._avoided)
         return self._connection
 
     async def flush(self) -> None:
@@ -109,6 +108,19 @@ class Outbox:
         """
         await self._with_node(lambda c: self._look_up(c, identity, max_age_seconds))
 
+    async def check_own_records(self) -> None:
+        """Make sure that this home is still its identity's device.
+
+        :raises ReplacedIdentity: it is not.
+        :raises NoNode: no node could be asked.
+        """
+
+        async def check(connection: Connection) -> None:
+            await self._publisher.check(connection)
+            await self._nodes.learn(connection)
+
+        await self._with_node(check)
+
     async def offer(self, envelopes: Sequence[Envelope]) -> list[SendResult]:
         """Hand envelopes to a node without keeping them: receipts.
 
@@ -125,6 +137,14 @@ class Outbox:
 
         await self._with_node(offered)
         return results
+
+    def avoid(self, address: NodeAddress) -> None:
+        """That node holds our leases: it should not see whom we write to, if there is another."""
+        self._avoided = address
+        connection = self._connection
+        if connection is not None and connection.address == address and self._nodes.others(address):
+            connection.close()
+            self._connection = None
 
     def close(self) -> None:
         if self._connection is not None:
@@ -145,6 +165,8 @@ class Outbox:
             await self._try_look_up(connection, identity, RECHECK_SECONDS)
         await self._address_all(connection)
         await self._offer_all(connection)
+        if not connection.lost:
+            await self._nodes.learn(connection)
 
     async def _publish(self, connection: Connection, now: float) -> None:
         try:

@@ -35,9 +35,7 @@ SIGNED_FOR_SECONDS = 7 * 24 * 3600.0
 class Publisher:
     """Keeps this home's records on the network. One device is the whole list."""
 
-    def __init__(
-        self, database: HomeDatabase, own: OwnIdentity, random_bytes: RandomBytes
-    ) -> None:
+    def __init__(self, database: HomeDatabase, own: OwnIdentity, random_bytes: RandomBytes) -> None:
         self._database = database
         self._own = own
         self._random_bytes = random_bytes

@@ -49,7 +49,7 @@ from tace.e2ee.session import (
     receive,
 )
 from tace.errors import Malformed
-from tace.wire.objects import TOMBSTONE_GRACE_HOURS, Envelope, Tombstone
+from tace.wire.objects import Envelope, Tombstone
 
 KEPT_SECONDS = 24 * 3600.0
 """How long an envelope that could not be read is kept."""
@@ -274,9 +274,7 @@ class Reading:
             if outgoing.message is None:
                 continue
             if not self._database.parcels_of_message(identity, outgoing.message):
-                self._database.set_message_state(
-                    identity, outgoing.message, MessageState.DELIVERED
-                )
+                self._database.set_message_state(identity, outgoing.message, MessageState.DELIVERED)
                 batch.delivered.append((identity, outgoing.message))
 
     def _send_again(self, identity: bytes, batch: Batch) -> None:

@@ -84,31 +84,33 @@ class HomeDatabase:
 
         One inside another is part of the outer one.
         """
-        if self._sql.in_transaction:
+        if self._open():
             yield
             return
-        self._sql.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._commit()
+            self._execute("COMMIT")
         except BaseException:
-            self._sql.execute("ROLLBACK")
+            # SQLite has rolled back by itself where the disk failed.
+            if self._open():
+                self._sql.execute("ROLLBACK")
             raise
 
-    def _commit(self) -> None:
-        self._sql.execute("COMMIT")
+    def _open(self) -> bool:
+        return self._sql.in_transaction
 
     def _upgrade(self) -> None:
         """Apply the numbered steps that this file has not seen yet."""
         steps = sorted(step.name for step in _SCHEMA.iterdir() if step.name.endswith(".sql"))
         with self.transaction():
-            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
+            (version,) = self._one("PRAGMA user_version")
             if version > len(steps):
                 raise HomeError("the home was made by a newer version of tace")
             for number, name in enumerate(steps[version:], version + 1):
                 for statement in (_SCHEMA / name).read_text().split(";\n"):
-                    self._sql.execute(statement)
-                self._sql.execute(f"PRAGMA user_version = {number}")
+                    self._execute(statement)
+                self._execute(f"PRAGMA user_version = {number}")
 
     def _seal(self, table: str, row: bytes, secret: bytes) -> bytes:
         assert self._vault is not None
@@ -118,14 +120,20 @@ class HomeDatabase:
         assert self._vault is not None
         return self._vault.open(table.encode() + b"\0" + row, sealed)
 
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._sql.execute(sql, values)
+        except sqlite3.Error as error:
+            raise HomeError(f"the home's database cannot be used: {error}") from None
+
     def _run(self, sql: str, *values: Any) -> int:
-        return self._sql.execute(sql, values).rowcount
+        return self._execute(sql, values).rowcount
 
     def _one(self, sql: str, *values: Any) -> Any:
-        return self._sql.execute(sql, values).fetchone()
+        return self._execute(sql, values).fetchone()
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
-        return self._sql.execute(sql, values).fetchall()
+        return self._execute(sql, values).fetchall()
 
     # -- settings --------------------------------------------------------------------------------
 
@@ -161,10 +169,8 @@ class HomeDatabase:
     def remember_nodes(self, nodes: Sequence[tuple[str, bytes]], now: float, *, keep: int) -> None:
         """(origin, node id) each; only the ``keep`` met last are remembered."""
         with self.transaction():
-            self._sql.executemany(
-                "INSERT OR REPLACE INTO node VALUES (?, ?, ?)",
-                [(origin, node, now) for origin, node in nodes],
-            )
+            for origin, node in nodes:
+                self._run("INSERT OR REPLACE INTO node VALUES (?, ?, ?)", origin, node, now)
             self._run(
                 "DELETE FROM node WHERE origin NOT IN"
                 " (SELECT origin FROM node ORDER BY met_seconds DESC, origin LIMIT ?)",
@@ -182,10 +188,9 @@ class HomeDatabase:
         """Exactly these (id, private halves) are kept from now on."""
         with self.transaction():
             self._run("DELETE FROM prekey")
-            self._sql.executemany(
-                "INSERT INTO prekey VALUES (?, ?)",
-                [(number, self._seal("prekey", b"%d" % number, key)) for number, key in prekeys],
-            )
+            for number, key in prekeys:
+                sealed = self._seal("prekey", b"%d" % number, key)
+                self._run("INSERT INTO prekey VALUES (?, ?)", number, sealed)
 
     def own_record(self, key: bytes) -> tuple[bytes, float | None] | None:
         """(the record as signed last, when a majority last had it)."""
@@ -197,9 +202,7 @@ class HomeDatabase:
         self._run("INSERT OR REPLACE INTO own_record VALUES (?, ?, NULL)", key, encoded)
 
     def own_record_published(self, encoded: bytes, now: float) -> None:
-        self._run(
-            "UPDATE own_record SET published_seconds = ? WHERE encoded = ?", now, encoded
-        )
+        self._run("UPDATE own_record SET published_seconds = ? WHERE encoded = ?", now, encoded)
 
     # -- people ----------------------------------------------------------------------------------
 
@@ -235,7 +238,15 @@ class HomeDatabase:
         record, inbox_key, mailbox, introduced, next_shown, reset, sealed = row
         pair = None if sealed is None else self._unseal("device", identity + device, sealed)
         return PeerDevice(
-            identity, device, record, inbox_key, mailbox, Introduction(introduced), next_shown, reset, pair
+            identity,
+            device,
+            record,
+            inbox_key,
+            mailbox,
+            Introduction(introduced),
+            next_shown,
+            reset,
+            pair,
         )
 
     def devices(self, identity: bytes) -> list[PeerDevice]:
@@ -416,9 +427,7 @@ class HomeDatabase:
 
     def confirmed(self, peer: bytes, id: bytes) -> list[Outgoing]:
         """What a receipt from ``peer`` for the content ``id`` lets go of."""
-        rows = self._all(
-            f"SELECT {_OUTGOING} FROM outgoing WHERE peer = ? AND id = ?", peer, id
-        )
+        rows = self._all(f"SELECT {_OUTGOING} FROM outgoing WHERE peer = ? AND id = ?", peer, id)
         return [self._outgoing(row) for row in rows]
 
     def overdue_outgoing(self, now_hours: int) -> list[Outgoing]:
@@ -474,9 +483,7 @@ class HomeDatabase:
 
     def parcels_of(self, outgoing: int) -> list[Parcel]:
         """The encrypted copies of one content."""
-        rows = self._all(
-            f"SELECT {_PARCEL} FROM parcel WHERE outgoing = ? ORDER BY seq", outgoing
-        )
+        rows = self._all(f"SELECT {_PARCEL} FROM parcel WHERE outgoing = ? ORDER BY seq", outgoing)
         return [_parcel(row) for row in rows]
 
     def parcels_of_message(self, peer: bytes, message: bytes) -> dict[int, list[Parcel]]:
@@ -601,9 +608,8 @@ class HomeDatabase:
 
     def receipts_sent(self, peer: bytes, ids: Sequence[bytes]) -> None:
         with self.transaction():
-            self._sql.executemany(
-                "DELETE FROM receipt WHERE peer = ? AND id = ?", [(peer, id) for id in ids]
-            )
+            for id in ids:
+                self._run("DELETE FROM receipt WHERE peer = ? AND id = ?", peer, id)
 
 
 def _parcel(row: Any) -> Parcel:

@@ -7,6 +7,7 @@ operation is outstanding per position; each answer re-checks that its premise st
 
 from __future__ import annotations
 
+from itertools import islice
 from random import Random
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -31,6 +32,8 @@ from tace.wire.peer import Done, GetRing, Notify, Ring
 
 GUARDED_SUCCESSORS = 2
 MAX_STEPS_PER_ROUND = 16
+MAX_HASTY_ROUNDS = 64
+"""How many quick rounds an event brings at most, while lists still disagree with what is known."""
 
 
 class RingMaintenance:
@@ -68,6 +71,7 @@ class RingMaintenance:
         self._locks = {index: DeferredLock() for index in self._pointers}
         self._heard: dict[Place, Ring] = {}
         self._settled = True
+        self._haste = 0
         self._after_event = after_event_seconds
         self._quiet = quiet_seconds
         self._rounds = Periodic(
@@ -163,13 +167,31 @@ class RingMaintenance:
 
     def _disturbed(self) -> None:
         self._settled = False
+        self._haste = MAX_HASTY_ROUNDS
         self._rounds.soon(self._after_event)
 
     async def _round(self) -> None:
         self._settled = True
         for index in self._pointers:
             await self._locks[index].run(self._locked_stabilize, index)
+        if self._haste:
+            # Lists mend from the front, one node a round: go on quickly until they are whole.
+            self._haste -= 1
+            self._settled = self._settled and self._lists_are_whole()
         self._watch_neighbours()
+
+    def _lists_are_whole(self) -> bool:
+        """Does every list name each known living place that lies within its reach?"""
+        return all(
+            pointers.successors[-1:] and list(pointers.successors) == self._known_after(pointers)
+            for pointers in self._pointers.values()
+        )
+
+    def _known_after(self, pointers: Pointers) -> list[Place]:
+        """The known living places after a position, as many as its list has."""
+        walk = self._membership.table.clockwise(_next(pointers.position))
+        living = (place for _, place in walk if not self._membership.is_dead(place.node))
+        return list(islice(living, len(pointers.successors)))
 
     def _locked_stabilize(self, index: int) -> Deferred[None]:
         return Deferred.fromCoroutine(self.stabilize(index))

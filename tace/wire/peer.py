@@ -121,7 +121,7 @@ class GetRing(Request[Ring], frozen=True, array_like=True, gc=False):
 
 
 class Notify(Request[Done], frozen=True, array_like=True, gc=False):
-    """ "My position ``from_index`` may be the predecessor of your position ``to_index``." """
+    """Says that my position ``from_index`` may be the predecessor of your ``to_index``."""
 
     NUMBER = 12
     ANSWER = Done

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+
 from tace.client.address import NodeAddress
 from tace.client.connection import Connection
 from tace.errors import (
@@ -35,8 +38,6 @@ from tace.wire import client as wire
 from tace.wire.fields import PutResult
 from tace.wire.message import Message
 from tace.wire.objects import Envelope, Tombstone
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.task import Clock
 
 NETWORK_ID = bytes(range(32))
 START_SECONDS = 1_800_000_000.0

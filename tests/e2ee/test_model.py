@@ -5,10 +5,10 @@ A Hypothesis state machine against a model that knows what each delivery has to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.e2ee import ratchet
+from tace.e2ee import ratchet, symmetric
 from tace.e2ee.inner import Inner
 from tace.e2ee.session import (
     MAX_ENDED,
@@ -30,6 +30,7 @@ from tace.e2ee.session import (
     Opened,
     Pair,
     Undecryptable,
+    receive,
 )
 from tace.errors import Malformed
 from tests.e2ee.people import Person
@@ -37,8 +38,6 @@ from tests.e2ee.people import Person
 MAX_IN_FLIGHT = 40
 SIDES = st.sampled_from([0, 1])
 ANY = st.integers(0, 1 << 30)
-
-Seal = Callable[[bytes, bytes, bytes, bytes], bytes]
 
 
 @dataclass(frozen=True)
@@ -197,8 +196,23 @@ class Conversation(RuleBasedStateMachine):
         if isinstance(outcome, Opened):
             assert (outcome.content, outcome.session) == (sent.text, sent.session)
             self.opened[side] |= {sent.inner}
+            self.forgot_the_key(side, sent)
         else:
             assert self.pair(side) is before or not before.sessions
+
+    def forgot_the_key(self, side: int, sent: Sent) -> None:
+        """It does not open again even where the memory of duplicates is lost."""
+        person = self.people[side]
+        pair = msgspec.structs.replace(self.pair(side), consumed=b"")
+        again = receive(
+            pair,
+            person.own,
+            person.prekeys,
+            Inner.parse(sent.inner),
+            person.random_bytes,
+            now=person.now,
+        )
+        assert isinstance(again, Undecryptable), again
 
     @staticmethod
     def reachable(pair: Pair, sent: Sent) -> bool:
@@ -222,7 +236,7 @@ class ModelTests(SynchronousTestCase):
         message opens exactly once, or cannot be read only where the model says so; what was
         changed changes nothing; no pair of key and nonce is used twice."""
         used: set[tuple[bytes, bytes]] = set()
-        aead_seal = ratchet.aead_seal
+        aead_seal = symmetric.aead_seal
 
         def seal(key: bytes, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
             assert (key, nonce) not in used, "a key and nonce pair is used twice"
@@ -239,10 +253,10 @@ class ModelTests(SynchronousTestCase):
                 used.clear()
                 self.people = people
 
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=150, stateful_step_count=50, deadline=None, derandomize=True
+                max_examples=500, stateful_step_count=80, deadline=None, derandomize=True
             ),
         )
         self.assertTrue(used)

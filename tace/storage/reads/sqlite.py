@@ -19,7 +19,7 @@ from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import ID_BYTES, Arc, MailboxId, MessageId
 from tace.seams import Item, ItemState, KnownPeer, Totals, Waiting
-from tace.storage.hours import hour_of, tombstone_hour_of
+from tace.storage.rules import MAX_PEERS, hour_of, tombstone_hour_of
 from tace.wire.objects import Envelope, Tombstone
 
 Key = tuple[bytes, bytes]
@@ -27,7 +27,6 @@ Key = tuple[bytes, bytes]
 Found = tuple[list[Envelope], list[Tombstone], list[Removal], list[UserRecord]]
 Read = Callable[[sqlite3.Connection], object]
 
-MAX_PEERS = 1024
 _GROUP_SIZES = (1, 4, 16, 64, 256)
 _HEX = 2 * ID_BYTES
 _ITEM_WIDTH = 2 * _HEX + 1
@@ -61,6 +60,19 @@ def in_groups(
         parameters = [column for row in group for column in row]
         parameters += [None] * (size * columns - len(parameters))
         yield first, size, parameters
+
+
+def run_for(
+    database: sqlite3.Connection, template: str, rows: Sequence[Sequence[object]], columns: int
+) -> list[tuple[Any, ...]]:
+    """Run a statement for all the rows, which it names as ``VALUES {rows}``; what it returns."""
+    return [
+        found
+        for _, size, parameters in in_groups(rows, columns)
+        for found in database.execute(
+            template.format(rows=values(size, columns)), parameters
+        ).fetchall()
+    ]
 
 
 def look_up(
@@ -272,9 +284,7 @@ def totals(path: Path) -> Read:
             """
         ).fetchone()
         log = path.with_name(path.name + "-wal")
-        return Totals(
-            envelopes, tombstones, records, os.stat(path).st_size + os.stat(log).st_size
-        )
+        return Totals(envelopes, tombstones, records, os.stat(path).st_size + os.stat(log).st_size)
 
     return read
 

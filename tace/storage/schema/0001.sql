@@ -61,7 +61,8 @@ CREATE TABLE record (
     expires  INTEGER NOT NULL,
     encoded  BLOB
 ) STRICT;
-CREATE INDEX record_expires ON record (expires);
+CREATE INDEX record_expires ON record (expires) WHERE encoded IS NOT NULL;
+CREATE INDEX record_remembered ON record (expires) WHERE encoded IS NULL;
 
 CREATE TABLE peer (
     seq        INTEGER PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""The database file: one process at a time, opened with its pragmas, brought to the newest schema."""
+"""The database file: one process at a time, opened with its pragmas, at the newest schema."""
 
 from __future__ import annotations
 

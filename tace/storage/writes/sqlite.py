@@ -16,19 +16,25 @@ from hashlib import sha256
 from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
-from tace.ids import KIND_REQUESTS, MailboxId, NodeId
+from tace.ids import MailboxId, NodeId
 from tace.seams import Item, ItemState, KnownPeer, Put
-from tace.storage.hours import RECORD_MEMORY_HOURS, hour_of, tombstone_hour_of
-from tace.storage.reads.sqlite import MAX_PEERS, Key, in_groups, look_up, values
+from tace.storage.reads.sqlite import Key, look_up, run_for
+from tace.storage.rules import (
+    DUPLICATE,
+    EXPIRED,
+    FULL,
+    MAX_PEERS,
+    QUOTA,
+    RECORD_MEMORY_HOURS,
+    STALE,
+    STORED,
+    Quotas,
+    acked,
+    hour_of,
+    tombstone_hour_of,
+)
 from tace.storage.schema.sqlite import PAGE_BYTES
 from tace.wire.objects import Envelope, Tombstone
-
-STORED = Put("stored")
-DUPLICATE = Put("duplicate")
-EXPIRED = Put("expired")
-QUOTA = Put("quota")
-FULL = Put("full")
-STALE = Put("stale-sequence")
 
 MAX_COUNTED_MAILBOXES = 16_384
 """Mailboxes whose number of messages is kept in memory; about 3 MB."""
@@ -52,6 +58,23 @@ _DISK_FAILED = frozenset(
     }
 )
 """No single write is to blame for these, so the whole commit fails."""
+
+# NULLs that fill a group up (see run_for) match nothing; only an INSERT must leave them out.
+_COUNT_MAILBOXES = """
+    SELECT mailbox, count(*) FROM envelope INDEXED BY envelope_place
+    WHERE mailbox IN (VALUES {rows}) GROUP BY mailbox
+    """
+_INSERT_ENVELOPES = """
+    INSERT INTO envelope (mailbox, id, expires, body)
+    SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+    """
+_INSERT_TOMBSTONES = """
+    INSERT INTO tombstone (mailbox, id, expires, secret, blob_hash, removal)
+    SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+    """
+_DELETE_ENVELOPES = "DELETE FROM envelope WHERE seq IN (VALUES {rows})"
+_DELETE_TOMBSTONES = "DELETE FROM tombstone WHERE seq IN (VALUES {rows})"
+_DELETE_RECORDS = "DELETE FROM record WHERE seq IN (VALUES {rows})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +116,10 @@ class Writes:
         database: sqlite3.Connection,
         *,
         max_bytes: int,
-        mailbox_max_items: int,
-        requests_mailbox_max_items: int,
+        quotas: Quotas,
     ) -> None:
         self._database = database
-        self._mailbox_max_items = mailbox_max_items
-        self._requests_mailbox_max_items = requests_mailbox_max_items
+        self._quotas = quotas
         self._waiting: dict[MailboxId, int] = {}
         self._since_checkpoint = 0
         self.commits = 0
@@ -165,17 +186,17 @@ class Writes:
         envelopes: list[tuple[int, PutEnvelopes]] = []
         tombstones: list[tuple[int, PutTombstones]] = []
 
-        def put() -> None:
-            if envelopes:
-                dated = [(e, hour_of(w.now)) for _, w in envelopes for e in w.envelopes]
-                results = iter(self._put_envelopes(dated))
-                for n, write in envelopes:
-                    answers[n] = [next(results) for _ in write.envelopes]
-            if tombstones:
-                buried = [(t, tombstone_hour_of(w.now)) for _, w in tombstones for t in w.tombstones]
-                results = iter(self._put_tombstones(buried))
-                for n, last in tombstones:
-                    answers[n] = [next(results) for _ in last.tombstones]
+        def put_merged() -> None:
+            arrived = [(e, hour_of(put.now)) for _, put in envelopes for e in put.envelopes]
+            results = iter(self._put_envelopes(arrived))
+            for n, put in envelopes:
+                answers[n] = [next(results) for _ in put.envelopes]
+            buried = [
+                (t, tombstone_hour_of(put.now)) for _, put in tombstones for t in put.tombstones
+            ]
+            results = iter(self._put_tombstones(buried))
+            for n, bury in tombstones:
+                answers[n] = [next(results) for _ in bury.tombstones]
             envelopes.clear()
             tombstones.clear()
 
@@ -186,9 +207,9 @@ class Writes:
                 case PutTombstones():
                     tombstones.append((n, write))
                 case Change():
-                    put()
+                    put_merged()
                     answers[n] = write.run(self)
-        put()
+        put_merged()
         return [answers[n] for n in range(len(writes))]
 
     # -- room and quotas -------------------------------------------------------------------------
@@ -207,29 +228,21 @@ class Writes:
     def _room_for_tombstones(self) -> int:
         return self._free_pages() - self._reserve // 2
 
-    def _quota(self, mailbox: MailboxId) -> int:
-        if mailbox[-1] == KIND_REQUESTS:
-            return self._requests_mailbox_max_items
-        return self._mailbox_max_items
-
     def _count_mailboxes(self, mailboxes: Iterable[MailboxId]) -> None:
         """Have the number of messages in these mailboxes at hand."""
         if len(self._waiting) > MAX_COUNTED_MAILBOXES:
             self._waiting.clear()
         unknown = [m for m in dict.fromkeys(mailboxes) if m not in self._waiting]
         self._waiting.update(dict.fromkeys(unknown, 0))
-        for _, size, parameters in in_groups([(mailbox,) for mailbox in unknown], 1):
-            counts = self._database.execute(
-                "SELECT mailbox, count(*) FROM envelope INDEXED BY envelope_place "
-                f"WHERE mailbox IN {values(1, size)} GROUP BY mailbox",
-                parameters,
-            )
-            self._waiting.update(counts.fetchall())
+        counts = run_for(self._database, _COUNT_MAILBOXES, [(mailbox,) for mailbox in unknown], 1)
+        self._waiting.update(counts)
 
     # -- envelopes -------------------------------------------------------------------------------
 
     def _put_envelopes(self, dated: Sequence[tuple[Envelope, int]]) -> list[Put]:
         """``dated`` pairs each with the hour of its put."""
+        if not dated:
+            return []
         fresh = {e.id: e for e, hour in dated if e.expires_hours > hour}
         first = self._put_distinct_envelopes(list(fresh.values()))
         answers: list[Put] = []
@@ -253,14 +266,14 @@ class Writes:
             """,
             [(e.mailbox, e.id) for e in envelopes],
         ):
-            answers[envelopes[n].id] = Put("acked", secret or b"") if buried else DUPLICATE
+            answers[envelopes[n].id] = acked(secret) if buried else DUPLICATE
         new = [e for e in envelopes if e.id not in answers]
         self._count_mailboxes(e.mailbox for e in new)
         room = self._room_for_more()
         rows: list[tuple[bytes, bytes, int, bytes]] = []
         for envelope in new:
             mailbox = envelope.mailbox
-            if self._waiting[mailbox] >= self._quota(mailbox):
+            if self._waiting[mailbox] >= self._quotas.of(mailbox):
                 answers[envelope.id] = QUOTA
             elif len(rows) >= room:
                 answers[envelope.id] = FULL
@@ -268,12 +281,7 @@ class Writes:
                 answers[envelope.id] = STORED
                 self._waiting[mailbox] += 1
                 rows.append((mailbox, envelope.id, envelope.expires_hours, envelope.encoded))
-        for _, size, parameters in in_groups(rows, 4):
-            self._database.execute(
-                "INSERT INTO envelope (mailbox, id, expires, body) "
-                f"SELECT * FROM (VALUES {values(size, 4)}) WHERE column1 IS NOT NULL",
-                parameters,
-            )
+        run_for(self._database, _INSERT_ENVELOPES, rows, 4)
         return answers
 
     def _numbers_of_envelopes(self, keys: Sequence[Key]) -> dict[int, int]:
@@ -287,7 +295,7 @@ class Writes:
         )
 
     def _delete_envelopes(self, keys: Sequence[Key], numbers: dict[int, int]) -> None:
-        self._delete("envelope", numbers.values())
+        self._delete(_DELETE_ENVELOPES, numbers.values())
         for n in numbers:
             self._left(keys[n][0])
 
@@ -295,16 +303,15 @@ class Writes:
         if mailbox in self._waiting:
             self._waiting[mailbox] -= 1
 
-    def _delete(self, table: str, numbers: Iterable[int]) -> None:
-        for _, size, parameters in in_groups([(number,) for number in sorted(numbers)], 1):
-            self._database.execute(
-                f"DELETE FROM {table} WHERE seq IN {values(1, size)}", parameters
-            )
+    def _delete(self, template: str, numbers: Iterable[int]) -> None:
+        run_for(self._database, template, [(number,) for number in sorted(numbers)], 1)
 
     # -- tombstones ------------------------------------------------------------------------------
 
     def _put_tombstones(self, dated: Sequence[tuple[Tombstone, int]]) -> list[Put]:
         """``dated`` pairs each with the hour that ends it."""
+        if not dated:
+            return []
         fresh = {t.id: t for t, hour in dated if t.expires_hours > hour}
         first = self._put_distinct_tombstones(list(fresh.values()))
         answers: list[Put] = []
@@ -340,8 +347,8 @@ class Writes:
                     (*keys[n], tombstone.expires_hours, tombstone.secret, tombstone.blob_hash, None)
                 )
         self._delete_envelopes(keys, numbers)
-        self._delete("tombstone", replaced)
-        self._insert_tombstones(rows)
+        self._delete(_DELETE_TOMBSTONES, replaced)
+        run_for(self._database, _INSERT_TOMBSTONES, rows, 6)
         return answers
 
     def put_removal(self, removal: Removal, now: float) -> Put:
@@ -369,11 +376,10 @@ class Writes:
         if len(numbers) + len(replaced) < len(fresh) and self._room_for_tombstones() < len(fresh):
             return FULL
         self._delete_envelopes(keys, numbers)
-        self._delete("tombstone", replaced)
+        self._delete(_DELETE_TOMBSTONES, replaced)
         number = self._number_of_removal(removal)
-        self._insert_tombstones(
-            [(mailbox, message, expires, None, None, number) for message, expires in fresh]
-        )
+        rows = [(mailbox, message, expires, None, None, number) for message, expires in fresh]
+        run_for(self._database, _INSERT_TOMBSTONES, rows, 6)
         return STORED
 
     def _number_of_removal(self, removal: Removal) -> int:
@@ -398,14 +404,6 @@ class Writes:
             keys,
         )
         return {n: _KnownTombstone(number, proven, expires) for n, number, proven, expires in found}
-
-    def _insert_tombstones(self, rows: Sequence[tuple[object, ...]]) -> None:
-        for _, size, parameters in in_groups(rows, 6):
-            self._database.execute(
-                "INSERT INTO tombstone (mailbox, id, expires, secret, blob_hash, removal) "
-                f"SELECT * FROM (VALUES {values(size, 6)}) WHERE column1 IS NOT NULL",
-                parameters,
-            )
 
     # -- records ---------------------------------------------------------------------------------
 
@@ -443,7 +441,7 @@ class Writes:
         envelopes = keys[ItemState.ENVELOPE]
         self._delete_envelopes(envelopes, self._numbers_of_envelopes(envelopes))
         tombstones = self._known_tombstones(keys[ItemState.TOMBSTONE])
-        self._delete("tombstone", [known.number for known in tombstones.values()])
+        self._delete(_DELETE_TOMBSTONES, [known.number for known in tombstones.values()])
         records = look_up(
             self._database,
             """
@@ -452,7 +450,7 @@ class Writes:
             """,
             keys[ItemState.RECORD],
         )
-        self._delete("record", [number for _, number in records])
+        self._delete(_DELETE_RECORDS, [number for _, number in records])
 
     def expire_some(self, now: float) -> tuple[int, bool]:
         """How many went, and whether more may be left."""
@@ -476,7 +474,7 @@ class Writes:
         ).rowcount
         forgotten = self._database.execute(
             "DELETE FROM record WHERE seq IN "
-            "(SELECT seq FROM record WHERE expires <= ? LIMIT ?)",
+            "(SELECT seq FROM record WHERE expires <= ? AND encoded IS NULL LIMIT ?)",
             (hour - RECORD_MEMORY_HOURS, EXPIRED_A_TURN),
         ).rowcount
         gone = (len(mailboxes), tombstones, records)

@@ -1,1 +1,0 @@
-"""How much anyone may ask for: buckets, quotas, stamps. Pure."""

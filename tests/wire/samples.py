@@ -1,0 +1,129 @@
+"""One or more values of every declared message, with bytes that are easy to tell apart."""
+
+from __future__ import annotations
+
+from tace.wire import client, peer
+from tace.wire.fields import (
+    LeaseField,
+    MemberField,
+    PlaceField,
+    PutResult,
+    TombstoneField,
+    WaitingItem,
+)
+from tace.wire.message import Message
+from tace.wire.objects import ENVELOPE_BYTES, TOMBSTONE_BYTES
+
+
+def pattern(start: int, length: int) -> bytes:
+    """``length`` bytes that count up from ``start``."""
+    return bytes((start + i) % 256 for i in range(length))
+
+
+A = pattern(0x00, 32)
+B = pattern(0x20, 32)
+C = pattern(0x40, 32)
+KEY = b"\x02" + pattern(0x60, 32)
+SIGNATURE = pattern(0x80, 64)
+SECRET = pattern(0xC0, 16)
+ENVELOPE = pattern(0x01, ENVELOPE_BYTES)
+TOMBSTONE = pattern(0x02, TOMBSTONE_BYTES)
+REMOVAL = pattern(0x03, 135)
+NODE_RECORD = pattern(0x04, 150)
+USER_RECORD = pattern(0x05, 200)
+HOURS = 497_000
+MOST = 0x7FFF_FFFF_FFFF_FFFF
+LEASE = LeaseField(KEY, 1, "https://node.example", A, 1_789_200_000, SIGNATURE)
+RESULTS = (
+    PutResult("stored"),
+    PutResult("acked", SECRET),
+)
+
+PEER_SAMPLES: tuple[Message, ...] = (
+    peer.Hello((1,), A, NODE_RECORD, 1_789_200_000_123, SIGNATURE, 18),
+    peer.Hello((1, 2), A, NODE_RECORD, 0, SIGNATURE),
+    peer.Refused("redirect", "nearer nodes are enclosed", 1500, (NODE_RECORD,)),
+    peer.Refused("quota"),
+    peer.Goodbye("protocol-error", "a frame shorter than its header"),
+    peer.Done(),
+    peer.Pong(),
+    peer.Ping(),
+    peer.Ring(3, True, A, False, PlaceField(B, 7), (PlaceField(A, 0), PlaceField(C, 1))),
+    peer.Ring(0, False, b""),
+    peer.GetRing(3, A),
+    peer.GetRing(0),
+    peer.Notify(1, 2),
+    peer.Records((NODE_RECORD,)),
+    peer.GetRecords((A, B)),
+    peer.Members((MemberField(A, 1_789_200_000, 5), MemberField(B, MOST, 0)), True),
+    peer.GetMembers(A),
+    peer.PutAnswer(RESULTS, (NODE_RECORD,)),
+    peer.PutEnvelopes((ENVELOPE,), (NODE_RECORD,)),
+    peer.PutTombstones((TombstoneField(A, TOMBSTONE),), (REMOVAL,)),
+    peer.MailboxPage((WaitingItem(A, HOURS),), MOST, True, False),
+    peer.Watch(LEASE, True),
+    peer.ListMailbox(A, 300),
+    peer.Unwatch((A, B)),
+    peer.EnvelopeList((ENVELOPE,)),
+    peer.FetchEnvelopes(A, (B, C)),
+    peer.Arrived((peer.Arrival(A, B, HOURS), peer.Arrival(A, C, HOURS, ENVELOPE))),
+    peer.PutRecord(USER_RECORD),
+    peer.RecordAnswer(USER_RECORD, True),
+    peer.GetRecord(A),
+    peer.ItemPage((peer.ItemField(A, B, 1), peer.ItemField(A, C, 3)), True),
+    peer.ListItems(A, B, False, peer.ItemField(A, B, 2)),
+    peer.ListItems(A, B, True),
+    peer.Items((ENVELOPE,), (TombstoneField(A, TOMBSTONE),), (REMOVAL,), (USER_RECORD,)),
+    peer.FetchItems((peer.ItemField(A, B, 1),)),
+)
+
+CLIENT_SAMPLES: tuple[Message, ...] = (
+    client.Challenge(
+        A,
+        1_789_200_000_123,
+        B,
+        C,
+        ("https://node.example", "https://other.example:8443"),
+        (1,),
+        "tace/1.0.0",
+        18,
+        720,
+        64,
+    ),
+    client.ClientRefused("rate-limited", "too many sends", 2000),
+    client.ClientPong(1_789_200_000_123),
+    client.ClientPing(),
+    client.ClientDone(),
+    client.OpenLease(LEASE),
+    client.StartWatch((A, B), 32),
+    client.Push(ENVELOPE),
+    client.CaughtUp(A, False),
+    client.AckAnswer(RESULTS),
+    client.Ack((TombstoneField(A, TOMBSTONE),), (REMOVAL,)),
+    client.Defer((A, B)),
+    client.SendAnswer(
+        (
+            client.SendResult("stored", 5, 8),
+            client.SendResult("acked", 0, 0, SECRET),
+            client.SendResult("stamp-required", 0, 0, b"", 0, "bits: 18"),
+        )
+    ),
+    client.Send((ENVELOPE,)),
+    client.ClientRecord(USER_RECORD),
+    client.FindRecord(A),
+    client.RecordPublished("stored", 5, 8),
+    client.PublishRecord(USER_RECORD),
+    client.NetworkInfo((NODE_RECORD,), 1000, "member"),
+    client.GetNetwork(),
+    client.StatusInfo(
+        A,
+        B,
+        "tace/1.0.0",
+        (client.PositionStatus(A, b"", (B, C)),),
+        1000,
+        12,
+        345_678,
+        "member",
+    ),
+    client.GetStatus(),
+)
