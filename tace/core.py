@@ -6,7 +6,7 @@ The real node and the simulator both come through here, and nobody else builds t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -112,6 +112,7 @@ class Core:
     records: RecordLookup
     store: Store
     links: Links
+    clock: IReactorTime
     upkeep: Periodic
 
     @property
@@ -127,6 +128,7 @@ class Core:
         Returns when that is done, or when nobody was found: then the node serves alone and the
         background work goes on looking.
         """
+        await self._begin_boot()
         self.gossip.start()
         self.upkeep.start()
         remembered = await self.gossip.load()
@@ -137,6 +139,11 @@ class Core:
         self.replica.partial = False
         self.ring.become_member()
         self.repair.start()
+
+    async def _begin_boot(self) -> None:
+        """Have the record say that this is a new life, later than every one before."""
+        boot = await self.store.next_boot(self.clock.seconds())
+        self.membership.describe(replace(self.membership.description, boot=boot))
 
     async def stop(self) -> None:
         """End the background work. Links and store are closed by whoever opened them."""
@@ -152,7 +159,6 @@ def build_core(
     settings: Settings,
     key: SigningKey,
     *,
-    boot: int,
     peer_addresses: tuple[str, ...],
     client_urls: tuple[str, ...],
     make_links: MakeLinks,
@@ -164,7 +170,6 @@ def build_core(
 ) -> Core:
     """Put the parts together.
 
-    :param boot: a number higher than any this node ever started with.
     :param peer_addresses: where other nodes dial this one.
     :param client_urls: where clients do.
     """
@@ -178,7 +183,7 @@ def build_core(
         OwnDescription(
             peer_addresses=peer_addresses,
             client_urls=client_urls,
-            boot=boot,
+            boot=int(clock.seconds()),
             position_mask=(1 << ring.positions) - 1,
             capacity=settings.node.capacity,
             zone=settings.node.zone,
@@ -255,6 +260,7 @@ def build_core(
         records,
         store,
         links,
+        clock,
         Periodic("expire", clock, lambda: UPKEEP_SECONDS, upkeep),
     )
     links.subscribe(gossip)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -17,20 +16,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from twisted.web.server import Site
 
+from tace import __version__
 from tace.background import background
 from tace.config import Settings
 from tace.core import Core, build_core
 from tace.errors import StartError
 from tace.gateway.certificates import ReloadingCertificate
 from tace.gateway.services import GatewayLimits, GatewayServices
-from tace.gateway.site import make_site
+from tace.gateway.site import QuietSite, make_site
 from tace.gateway.websocket import ClientSockets, websocket_resource
 from tace.identity.keys import SigningKey
 from tace.links.service import PeerLinks
@@ -65,10 +63,18 @@ class Node(MultiService):
 
     def privilegedStartService(self) -> None:
         MultiService.privilegedStartService(self)
-        settings = self.settings
-        data_dir = _open_directory(settings.node.data_dir)
+        data_dir = _open_directory(self.settings.node.data_dir)
         key = _load_identity(data_dir / "identity.pem")
         self._store = self._open_store(data_dir)
+        try:
+            self._open_sockets(key)
+        except BaseException:
+            # The store's threads would keep the process from ending.
+            self._store.close()
+            raise
+
+    def _open_sockets(self, key: SigningKey) -> None:
+        settings = self.settings
         self._links: PeerLinks
 
         def make_links(membership: Membership) -> PeerLinks:
@@ -89,7 +95,6 @@ class Node(MultiService):
         self.core: Core = build_core(
             settings,
             key,
-            boot=self._store.boot,
             peer_addresses=settings.links.advertise,
             client_urls=settings.gateway.names,
             make_links=make_links,
@@ -97,7 +102,7 @@ class Node(MultiService):
             clock=self._reactor,
             random=SystemRandom(),
             counters=self.metrics,
-            software=f"tace {version('tace')}",
+            software=f"tace {__version__}",
         )
         self._must_start(self._links.start())
         self.peer_port = self._links.port
@@ -149,20 +154,18 @@ class Node(MultiService):
 
     def _open_store(self, data_dir: Path) -> Any:
         storage = self.settings.storage
-        quotas = {
+        quotas: dict[str, Any] = {
             "mailbox_max_items": storage.mailbox_max_items,
             "requests_mailbox_max_items": storage.requests_mailbox_max_items,
             "max_bytes": storage.max_bytes,
         }
-        now = self._reactor.seconds()
         if storage.kind == "memory":
-            return MemoryStore(now=now, **quotas)
+            return MemoryStore(**quotas)
         if storage.synchronous == "off":
             self._log.warn("[storage] synchronous is off: a power cut loses acknowledged messages")
         return SqliteStore(
             data_dir / "node.db",
-            reactor=self._reactor,
-            now=now,
+            self._reactor,
             synchronous=storage.synchronous,
             **quotas,
         )
@@ -180,7 +183,7 @@ class Node(MultiService):
             results[0].raiseException()
         return results[0]
 
-    def _listen(self, setting: str, description: str, factory: Factory) -> IListeningPort:
+    def _listen(self, setting: str, description: str, factory: Any) -> IListeningPort:
         try:
             port: IListeningPort = self._must_start(
                 serverFromString(self._reactor, description).listen(factory)
@@ -219,7 +222,8 @@ class Node(MultiService):
             certificate = ReloadingCertificate(
                 settings.certificate_file, settings.private_key_file, self._reactor
             )
-            factory = TLSMemoryBIOFactory(certificate, False, factory, self._reactor)
+            context_factory: Any = certificate
+            factory = TLSMemoryBIOFactory(context_factory, False, factory, self._reactor)
             scheme = "https"
         port = self._listen("[gateway] listen", settings.listen, factory)
         self._derived_names = tuple(_origins(scheme, port))
@@ -227,8 +231,7 @@ class Node(MultiService):
     def _start_metrics(self) -> None:
         description = self.settings.observe.metrics_listen
         if description:
-            site = Site(_with_child(b"metrics", MetricsResource(self.metrics)))
-            site.log = lambda request: None
+            site = QuietSite(_with_child(b"metrics", MetricsResource(self.metrics)))
             self._listen("[observe] metrics_listen", description, site)
 
     # -- stop ------------------------------------------------------------------------------------

@@ -242,9 +242,6 @@ class Store(Protocol):
     fails; a full store answers ``full`` instead.
     """
 
-    @property
-    def boot(self) -> int:
-        """max(stored + 1, unix seconds at opening): higher than at any start before."""
 
     def put_envelopes(self, envelopes: Sequence[Envelope], now: float) -> Deferred[list[Put]]:
         """Add envelopes: ``stored``, ``duplicate``, ``acked``, ``quota``, ``full`` or ``expired``.
@@ -313,6 +310,9 @@ class Store(Protocol):
 
     def forget_peers(self, nodes: Sequence[NodeId]) -> Deferred[None]:
         """Drop nodes from the address book."""
+
+    def next_boot(self, now: float) -> Deferred[int]:
+        """max(stored + 1, now): a number higher than any this node ever started with."""
 
     def close(self) -> Deferred[None]:
         """Finish what was asked, then close."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -73,6 +74,7 @@ def makeService(options: Options) -> Service:
         log_observer=log_observer(settings.node.log_level, options.parent),
         stderr=sys.__stderr__,
         exit_on_signals=exit_on_signals,
+        give_up=exit_now,
     )
 
 
@@ -113,6 +115,7 @@ class NodeService(Service):
     :param log_observer: what twistd is to log with; None leaves that to twistd.
     :param stderr: the operator's terminal (twistd redirects ``sys.stderr`` to its log).
     :param exit_on_signals: called with the reactor: makes SIGTERM and SIGINT stop it.
+    :param give_up: ends the process of a node that could not start.
     """
 
     _log = Logger()
@@ -125,6 +128,7 @@ class NodeService(Service):
         log_observer: ILogObserver | None,
         stderr: TextIO | None,
         exit_on_signals: Callable[[Any], None],
+        give_up: Callable[[], NoReturn],
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._node = node
@@ -132,6 +136,7 @@ class NodeService(Service):
         self._log_observer = log_observer
         self._stderr = stderr
         self._exit_on_signals = exit_on_signals
+        self._give_up = give_up
         self._stop_seconds = stop_seconds
 
     def setServiceParent(self, parent: Any) -> None:
@@ -141,11 +146,11 @@ class NodeService(Service):
 
     def privilegedStartService(self) -> None:
         Service.privilegedStartService(self)
-        self._or_exit(self._node.privilegedStartService)
+        self._or_give_up(self._node.privilegedStartService)
 
     def startService(self) -> None:
         Service.startService(self)
-        self._or_exit(self._node.startService)
+        self._or_give_up(self._node.startService)
         # Now, for a signal that comes early, and again once the reactor has set its own.
         self._exit_on_signals(self._reactor)
         self._reactor.callWhenRunning(self._up)
@@ -169,13 +174,24 @@ class NodeService(Service):
         else:
             self._log.failure("stopping failed", failure)
 
-    def _or_exit(self, start: Callable[[], object]) -> None:
+    def _or_give_up(self, start: Callable[[], object]) -> None:
         try:
             start()
         except (StartError, SystemExit) as error:
             if str(error):
                 print(f"tace: {error}", file=self._stderr, flush=True)
-            raise SystemExit(1) from None
+            self._give_up()
+        except Exception:
+            traceback.print_exc(file=self._stderr)
+            self._give_up()
+
+
+def exit_now() -> NoReturn:
+    """Ends the process with exit status 1, whatever threads a half-started node has running."""
+    sys.stdout.flush()
+    if sys.__stderr__ is not None:
+        sys.__stderr__.flush()
+    os._exit(1)
 
 
 def exit_on_signals(reactor: Any) -> None:

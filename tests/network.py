@@ -66,12 +66,11 @@ class MemoryNetwork:
         *,
         seeds: tuple[str, ...] = (),
         store: MemoryStore | None = None,
-        boot: int = 1,
     ) -> TestNode:
         """A node with a key made from its name; not started yet."""
         key = SigningKey.from_seed((name.encode() * 48)[:48])
         store = store or MemoryStore()
-        node = TestNode(self, name, key, store, seeds, boot)
+        node = TestNode(self, name, key, store, seeds)
         return node
 
     def ring(self, count: int) -> list[TestNode]:
@@ -136,14 +135,12 @@ class TestNode:
         key: SigningKey,
         store: MemoryStore,
         seeds: tuple[str, ...],
-        boot: int,
     ) -> None:
         self.network = network
         self.name = name
         self.key = key
         self.store = store
         self.seeds = seeds
-        self.boot = boot
         self.counters = NoCounters()
         settings = default_settings(
             **{
@@ -155,13 +152,12 @@ class TestNode:
         self.core: Core = build_core(
             settings,
             key,
-            boot=boot,
             peer_addresses=(f"{name}:1",),
             client_urls=(f"http://{name}",),
             make_links=lambda membership: MemoryLinks(network, membership),
             store=store,
             clock=network.clock,
-            random=Random(f"{name} {boot}"),
+            random=Random(name),
             counters=self.counters,
             software="test",
         )
@@ -192,7 +188,7 @@ class TestNode:
 
     def again(self) -> TestNode:
         """The same identity and disk, started again."""
-        node = TestNode(self.network, self.name, self.key, self.store, self.seeds, self.boot + 1)
+        node = TestNode(self.network, self.name, self.key, self.store, self.seeds)
         node.start()
         return node
 

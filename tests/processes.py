@@ -38,6 +38,7 @@ class Program(ProcessProtocol):
         self._output = bytearray()
         self._errors = bytearray()
         self._awaited: list[tuple[str, Deferred[None]]] = []
+        self._gone: list[Deferred[None]] = []
         self._over = False
         self.ended: Deferred[Ended] = Deferred()
         self.pid: int = reactor.spawnProcess(
@@ -56,6 +57,16 @@ class Program(ProcessProtocol):
             assert self.transport is not None
             self.transport.signalProcess(name)
 
+    def end(self, signal: str = "KILL") -> Deferred[None]:
+        """Ends it, if it still runs; for the cleanup of tests."""
+        gone: Deferred[None] = Deferred()
+        if self._over:
+            gone.callback(None)
+        else:
+            self._gone.append(gone)
+            self.signal(signal)
+        return gone
+
     def outReceived(self, data: bytes) -> None:
         self._output += data
         self._look()
@@ -73,6 +84,8 @@ class Program(ProcessProtocol):
         for text, awaited in waiting:
             awaited.errback(AssertionError(f"ended without saying {text!r}: {ended}"))
         self.ended.callback(ended)
+        for gone in self._gone:
+            gone.callback(None)
 
     def _look(self) -> None:
         printed = (self._output + self._errors).decode(errors="replace")

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import Application, Service
 from twisted.internet import reactor
@@ -20,7 +20,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tace.config import default_settings
 from tace.errors import SettingsError, StartError
 from tace.tap import NodeService, Options, check_outside, exit_on_signals, log_observer
-from tests.processes import Ended, twistd
+from tests.processes import Ended, Program, twistd
+
+
+def give_up() -> NoReturn:
+    """Stands for the end of the process."""
+    raise SystemExit(1)
 
 
 class FakeNode(Service):
@@ -61,6 +66,7 @@ class Life(SynchronousTestCase):
             log_observer=None,
             stderr=self.stderr,
             exit_on_signals=self.signals.append,
+            give_up=give_up,
             stop_seconds=8,
         )
 
@@ -85,6 +91,14 @@ class Life(SynchronousTestCase):
                     self.service.startService()
                 self.assertEqual(caught.exception.code, 1)
                 self.assertEqual(self.stderr.getvalue(), "tace: port 6512 is taken\n")
+
+    def test_broken(self) -> None:
+        """A mistake of ours: its traceback, and no process that only seems to run."""
+        self.node.start_error = ZeroDivisionError("zero")
+        with self.assertRaises(SystemExit):
+            self.service.startService()
+        self.assertIn("Traceback", self.stderr.getvalue())
+        self.assertTrue(self.stderr.getvalue().endswith("ZeroDivisionError: zero\n"))
 
     def test_stop_waits(self) -> None:
         """Until the node has finished what is in flight."""
@@ -118,6 +132,7 @@ class Life(SynchronousTestCase):
             log_observer=observer,
             stderr=None,
             exit_on_signals=self.signals.append,
+            give_up=give_up,
         )
         application = Application("tace")
         service.setServiceParent(application)
@@ -246,6 +261,11 @@ class Processes(TestCase):
         path.write_text(text)
         return f"--config={path}"
 
+    def start(self, *arguments: str, **environ: str) -> Program:
+        program = twistd(reactor, str(self.directory), *arguments, **environ)
+        self.addCleanup(program.end)
+        return program
+
     def assert_one_line(self, ended: Ended, line: str) -> None:
         self.assertEqual(ended.errors, f"tace: {line}\n")
         self.assertEqual(ended.status, 1)
@@ -253,7 +273,7 @@ class Processes(TestCase):
     async def test_unknown_key(self) -> None:
         """One line that names it."""
         config = self.config("[observe]\nmetrics = 1\n")
-        ended = await twistd(reactor, str(self.directory), config).ended
+        ended = await self.start(config).ended
         self.assert_one_line(
             ended,
             f"{self.directory}/node.toml: [observe] metrics: no such setting; "
@@ -262,14 +282,14 @@ class Processes(TestCase):
 
     async def test_unknown_variable(self) -> None:
         """The environment is read, and as strictly as the file."""
-        ended = await twistd(reactor, str(self.directory), TACE_RING_REPLICAS="0").ended
+        ended = await self.start(TACE_RING_REPLICAS="0").ended
         self.assert_one_line(
             ended, "TACE_RING_REPLICAS: 0 is not allowed; use a whole number, 1 to 32"
         )
 
     async def test_no_such_file(self) -> None:
         """--config of a file that is not there."""
-        ended = await twistd(reactor, str(self.directory), "--config=absent.toml").ended
+        ended = await self.start("--config=absent.toml").ended
         self.assert_one_line(ended, "absent.toml: No such file or directory")
 
     async def test_taken_ports(self) -> None:
@@ -283,7 +303,7 @@ class Processes(TestCase):
                     f'[{section}]\nlisten = "tcp:{port}:interface=127.0.0.1"\n'
                     f'[{free}]\nlisten = "tcp:0:interface=127.0.0.1"\n'
                 )
-                ended = await twistd(reactor, str(self.directory), config).ended
+                ended = await self.start(config).ended
                 self.assertEqual(ended.status, 1, ended)
                 self.assertRegex(ended.errors, rf"^tace: [^\n]*{port}[^\n]*\n$")
                 self.assertIn(f"[{section}] listen", ended.errors)
@@ -292,7 +312,7 @@ class Processes(TestCase):
         """A data directory below a file: no user can make one there, root included."""
         (self.directory / "file").write_text("")
         config = self.config('[node]\ndata_dir = "file/node"\n')
-        ended = await twistd(reactor, str(self.directory), config).ended
+        ended = await self.start(config).ended
         self.assertEqual(ended.status, 1, ended)
         self.assertRegex(ended.errors, rf"^tace: [^\n]*{self.directory}/file[^\n]*\n$")
 
@@ -304,8 +324,7 @@ class Processes(TestCase):
             '[links]\nlisten = "tcp:0:interface=127.0.0.1"\n'
         )
         for name in ("TERM", "INT"):
-            node = twistd(reactor, str(self.directory), config)
-            self.addCleanup(node.signal, "KILL")
+            node = self.start(config)
             await node.says("the node is up")
             node.signal(name)
             ended = await node.ended.addTimeout(10, reactor)

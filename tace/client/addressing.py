@@ -18,6 +18,7 @@ from tace.e2ee.content import (
     Body,
     ContactsMailbox,
     Content,
+    Part,
     Profile,
     SessionRequest,
     Text,
@@ -67,7 +68,7 @@ class Addressing:
             peer = self._database.peer(identity) or Peer(identity)
             bodies = self._bodies(text)
             first = self._random_bytes(CONTENT_ID_BYTES)
-            message = first if isinstance(bodies[0], Text) else bodies[0].whole
+            message = bodies[0].whole if isinstance(bodies[0], Part) else first
             self._database.set_peer(replace(peer, next_counter=peer.next_counter + len(bodies)))
             self._database.add_message(
                 peer=identity,

@@ -55,10 +55,17 @@ class Root(Resource):
         return Text(404, lambda: "Nothing is here.")
 
 
+class QuietSite(Site):
+    """No access log: request lines carry addresses beside what was asked."""
+
+    noisy = False
+    displayTracebacks = False  # noqa: N815 - Twisted reads it by this name
+
+    def log(self, request: HttpRequest) -> None:
+        return None
+
+
 def make_site(socket: IResource, reactor: Any) -> Site:
-    site = Site(Root(socket), requestFactory=BoundedRequest, timeout=IDLE_SECONDS, reactor=reactor)
-    # Request lines carry addresses beside what was asked; the node keeps no access log.
-    site.displayTracebacks = False
-    site.noisy = False
-    site.log = lambda request: None
-    return site
+    return QuietSite(
+        Root(socket), requestFactory=BoundedRequest, timeout=IDLE_SECONDS, reactor=reactor
+    )

@@ -21,7 +21,7 @@ HANDSHAKE_SECONDS = 10
 CLOSE_NORMAL = 1000
 
 
-class ClientSocket(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn is untyped here
+class ClientSocket(WebSocketServerProtocol):
     """One WebSocket connection of a client."""
 
     _log = Logger()
@@ -37,7 +37,8 @@ class ClientSocket(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn i
 
     def onOpen(self) -> None:
         # Autobahn leaves Nagle on, which costs 40 ms now and then.
-        self.transport.setTcpNoDelay(True)
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
         self._session = ClientSession(self.factory.services, self)
         self.factory.sessions[self._session] = None
         self._session.opened()
@@ -62,15 +63,15 @@ class ClientSocket(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn i
         self.sendClose(CLOSE_NORMAL)
 
 
-class ClientSockets(WebSocketServerFactory):  # type: ignore[misc]  # Autobahn is untyped here
+class ClientSockets(WebSocketServerFactory):
     """Every WebSocket client of a node."""
 
-    protocol = ClientSocket
 
     def __init__(self, services: GatewayServices, max_connections: int, reactor: Any) -> None:
         WebSocketServerFactory.__init__(
             self, protocols=[SUBPROTOCOL], server="tace", reactor=reactor
         )
+        self.protocol = ClientSocket
         self.services = services
         self.sessions: dict[ClientSession, None] = {}
         self._max = max_connections
@@ -91,7 +92,7 @@ class ClientSockets(WebSocketServerFactory):  # type: ignore[misc]  # Autobahn i
         for session in list(self.sessions):
             session.end(DrainingNow("this node is about to stop; use another one"))
 
-    def finished(self) -> Deferred[object]:
+    def finished(self) -> Deferred[Any]:
         """Fires when no answer to any client is outstanding."""
         return DeferredList([session.finished() for session in self.sessions])
 

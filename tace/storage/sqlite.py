@@ -105,7 +105,7 @@ class SqliteStore:
             "store reader",
             reactor,
             serving.take_turn,
-            afterwards=lambda: None,
+            afterwards=lambda idle: None,
             finish=serving.close,
             most_waiting=MAX_READS_WAITING,
             most_a_turn=MAX_READS_A_TURN,

@@ -36,7 +36,7 @@ class Turns(Generic[R]):
 
     :param take_turn: answers the requests of one turn, in their order; a :class:`StoreError` in
         place of an answer fails that request. What it raises fails the whole turn.
-    :param afterwards: runs when the answers of a turn are on their way.
+    :param afterwards: runs when the answers of a turn are on their way; told whether nothing waits.
     :param finish: runs at the end, after the last turn.
     :param most_waiting: weight of all requests that are not answered yet; beyond it they fail.
     :param most_a_turn: a turn takes requests until it weighs this much.
@@ -50,7 +50,7 @@ class Turns(Generic[R]):
         reactor: IReactorFromThreads,
         take_turn: Callable[[list[R]], Sequence[object]],
         *,
-        afterwards: Callable[[], None],
+        afterwards: Callable[[bool], None],
         finish: Callable[[], None],
         most_waiting: int,
         most_a_turn: int,
@@ -96,7 +96,7 @@ class Turns(Generic[R]):
             turn, more = self._next_turn()
             if turn:
                 self._serve(turn)
-                self._guarded(self._afterwards)
+                self._guarded(lambda: self._afterwards(self._queue.empty()))
         self._guarded(self._finish)
         self._reactor.callFromThread(self._ended)
 

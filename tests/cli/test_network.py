@@ -48,13 +48,8 @@ class Running(TestCase):
     def network(self, *options: str) -> Program:
         arguments = ["network", "--nodes", "2", "--base-dir", str(self.base), *options]
         program = tace(reactor, ".", *arguments)
-        self.addCleanup(self.end, program)
+        self.addCleanup(program.end, "TERM")
         return program
-
-    async def end(self, program: Program) -> None:
-        """Whatever a test left behind ends with it."""
-        program.signal("TERM")
-        await program.ended
 
     def described(self) -> list[dict[str, Any]]:
         nodes: list[dict[str, Any]] = json.loads((self.base / "network.json").read_text())["nodes"]
@@ -77,7 +72,7 @@ class Running(TestCase):
         await network.says(f"node 1 (pid {nodes[1]['pid']}) died: killed by signal 9")
         config = f"--config={self.base}/node-1/node.toml"
         revived = twistd(reactor, ".", config)
-        self.addCleanup(self.end, revived)
+        self.addCleanup(revived.end)
         await revived.says("the node is up")
         revived.signal("TERM")
         self.assertEqual((await revived.ended).status, 0)

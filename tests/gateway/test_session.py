@@ -157,9 +157,7 @@ class DeliveryTests(SessionTestCase):
         reader = self.client(4)
         reader.watch(self.box)
         self.network.run(1.0)
-        self.assertEqual(
-            {push.envelope for push in reader.all(Push)}, {e.encoded for e in waiting}
-        )
+        self.assertEqual({push.envelope for push in reader.all(Push)}, {e.encoded for e in waiting})
         self.assertEqual(reader.all(CaughtUp), [CaughtUp(self.box.id, True)])
         self.assertIsInstance(reader.inbox[-1][1], CaughtUp)
         (live,) = self.deposit(1, 4)
@@ -350,7 +348,12 @@ class RefusalTests(SessionTestCase):
 
     def test_garbage_ends_the_connection_with_a_word(self) -> None:
         """And nothing else happens to the node."""
-        for data in (b"", b"\0", b"\1\5\0\0\0\1\xc1", encode_client_message(CaughtUp(bytes(32)), 1)):
+        for data in (
+            b"",
+            b"\0",
+            b"\1\5\0\0\0\1\xc1",
+            encode_client_message(CaughtUp(bytes(32)), 1),
+        ):
             client = self.client(0)
             client.session.received(data)
             self.network.run(0.1)
@@ -362,7 +365,9 @@ class RefusalTests(SessionTestCase):
         """So that newer clients can ask."""
         client = self.client(0)
         client.session.received(b"\x7f\xff\0\0\0\x09\x90")
-        self.assertEqual(client.inbox[-1][1], ClientRefused("unknown-message", "no message has number 32767"))
+        self.assertEqual(
+            client.inbox[-1][1], ClientRefused("unknown-message", "no message has number 32767")
+        )
         client.ask(ClientPing())
 
     def test_too_many_unanswered_requests(self) -> None:

@@ -39,9 +39,7 @@ def placement(
     for item in records:
         table.put(item)
     ages = dead or {}
-    return Placement(
-        table, replicas, ages.get, repair_after_seconds=30, forget_after_seconds=300
-    )
+    return Placement(table, replicas, ages.get, repair_after_seconds=30, forget_after_seconds=300)
 
 
 class GroupTests(SynchronousTestCase):
@@ -128,9 +126,7 @@ class ArcsTests(SynchronousTestCase):
         holders = where.replica_set(key).holders
         for item in RECORDS:
             arcs = [arc for arc, _ in where.arcs_held_by(item.node_id)]
-            self.assertEqual(
-                sum(key in arc for arc in arcs), 1 if item.node_id in holders else 0
-            )
+            self.assertEqual(sum(key in arc for arc in arcs), 1 if item.node_id in holders else 0)
 
     def test_alone_the_whole_ring_is_mine(self) -> None:
         """A ring of one keeps everything."""

@@ -60,9 +60,7 @@ class MergedTests(SynchronousTestCase):
     def test_hints_only_extend_the_tail(self) -> None:
         """What is only known from membership never stands before what was heard."""
         own, one, two, three, four = PLACES[:5]
-        found = merged(
-            own, one, [three], [two, four], distinct_nodes=4, is_dead=nobody
-        )
+        found = merged(own, one, [three], [two, four], distinct_nodes=4, is_dead=nobody)
         self.assertEqual(found, (one, three, four))
 
     def test_own_places_do_not_count(self) -> None:
@@ -71,9 +69,7 @@ class MergedTests(SynchronousTestCase):
         sibling = Place(own.node, 1 - own.number)
         order = after(own)
         at = order.index(sibling)
-        found = merged(
-            own, order[0], order[1:], (), distinct_nodes=len(NODES), is_dead=nobody
-        )
+        found = merged(own, order[0], order[1:], (), distinct_nodes=len(NODES), is_dead=nobody)
         self.assertIn(sibling, found)
         self.assertEqual(len({p.node for p in found} - {own.node}), len(NODES) - 1)
         self.assertLess(at, len(found))
@@ -97,9 +93,7 @@ class CandidateTests(SynchronousTestCase):
     def test_without_a_successor_everyone_is(self) -> None:
         """An empty list is repaired from whoever is known."""
         own, one = PLACES[:2]
-        self.assertEqual(
-            nearer_successors(Pointers(own), [one], is_dead=nobody), [one]
-        )
+        self.assertEqual(nearer_successors(Pointers(own), [one], is_dead=nobody), [one])
 
 
 class RectifyTests(SynchronousTestCase):

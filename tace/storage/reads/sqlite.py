@@ -28,8 +28,8 @@ Found = tuple[list[Envelope], list[Tombstone], list[Removal], list[UserRecord]]
 Read = Callable[[sqlite3.Connection], object]
 
 _GROUP_SIZES = (1, 4, 16, 64, 256)
-_HEX = 2 * ID_BYTES
-_ITEM_WIDTH = 2 * _HEX + 1
+_ITEM_BYTES = 2 * ID_BYTES + 1
+_STATES = {int(state): state for state in ItemState}
 _PAST_ANY_NAME = b"\xff" * (ID_BYTES + 1)
 
 
@@ -168,15 +168,15 @@ def get_record(key: bytes, now: float) -> Read:
 
 _LIST_MESSAGES = """
     SELECT group_concat(hex(mailbox) || hex(id) || state, '') FROM (
-        SELECT mailbox, id, 1 AS state FROM envelope INDEXED BY envelope_place
+        SELECT mailbox, id, '01' AS state FROM envelope INDEXED BY envelope_place
         WHERE (mailbox, id) > (:key, :name) AND mailbox <= :through AND expires > :hour
         UNION ALL
-        SELECT mailbox, id, 2 AS state FROM tombstone INDEXED BY tombstone_place
+        SELECT mailbox, id, '02' AS state FROM tombstone INDEXED BY tombstone_place
         WHERE (mailbox, id) > (:key, :name) AND mailbox <= :through AND expires > :tombstone_hour
         ORDER BY mailbox, id LIMIT :limit)
     """
 _LIST_RECORDS = """
-    SELECT group_concat(hex(key) || hex(name) || 3, '') FROM (
+    SELECT group_concat(hex(key) || hex(name) || '03', '') FROM (
         SELECT key, name FROM record
         WHERE (key > :key OR key = :key AND name > :name) AND key <= :through
             AND expires > :hour AND encoded IS NOT NULL
@@ -211,12 +211,11 @@ def list_items(arc: Arc, *, records: bool, after: Item | None, limit: int, now: 
 
 
 def _items(text: str) -> Iterator[Item]:
-    for at in range(0, len(text), _ITEM_WIDTH):
-        yield Item(
-            bytes.fromhex(text[at : at + _HEX]),
-            bytes.fromhex(text[at + _HEX : at + 2 * _HEX]),
-            ItemState(int(text[at + 2 * _HEX])),
-        )
+    """``text`` is key 32, name 32, state u8 of each item, in hexadecimal."""
+    listed = bytes.fromhex(text)
+    for at in range(0, len(listed), _ITEM_BYTES):
+        key, name = listed[at : at + ID_BYTES], listed[at + ID_BYTES : at + 2 * ID_BYTES]
+        yield Item(key, name, _STATES[listed[at + 2 * ID_BYTES]])
 
 
 def get_items(items: Sequence[Item], now: float) -> Read:

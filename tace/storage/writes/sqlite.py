@@ -40,7 +40,7 @@ MAX_COUNTED_MAILBOXES = 16_384
 """Mailboxes whose number of messages is kept in memory; about 3 MB."""
 EXPIRED_A_TURN = 256
 """So many rows of each kind go in one turn of expiry; live writes come in between."""
-MAX_LOG_BYTES = 16 * 1024 * 1024
+MAX_LOG_BYTES = 32 * 1024 * 1024
 """What the write-ahead log may take of ``max_bytes``."""
 _UNLIMITED_PAGES = 1 << 30
 _PAGES_A_WRITE = 3
@@ -156,9 +156,10 @@ class Writes:
                 return [_answer_when_full(writes[0])]
             return [StoreError(f"cannot write: {type(error).__name__}: {error}")]
 
-    def afterwards(self) -> None:
-        """Move the log into the database now and then, while nobody waits for it."""
-        if self._since_checkpoint >= self._checkpoint_every:
+    def afterwards(self, idle: bool) -> None:
+        """Move the log into the database now and then: early while nobody waits for the writer."""
+        due = self._checkpoint_every // 4 if idle else self._checkpoint_every
+        if self._since_checkpoint >= due:
             self._since_checkpoint = 0
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
@@ -286,13 +287,18 @@ class Writes:
 
     def _numbers_of_envelopes(self, keys: Sequence[Key]) -> dict[int, int]:
         """Position in ``keys`` -> seq of the envelope, for those that are here."""
-        return dict(
-            look_up(
-                self._database,
-                "SELECT n, seq FROM asked CROSS JOIN envelope WHERE mailbox = key AND id = name",
-                keys,
-            )
-        )
+        numbers: dict[int, int] = {}
+        for first, text in look_up(
+            self._database,
+            """
+            SELECT 0, group_concat(n || ' ' || seq, ' ')
+            FROM asked CROSS JOIN envelope WHERE mailbox = key AND id = name
+            """,
+            keys,
+        ):
+            words = iter((text or "").split())
+            numbers.update((first + int(n), int(seq)) for n, seq in zip(words, words, strict=True))
+        return numbers
 
     def _delete_envelopes(self, keys: Sequence[Key], numbers: dict[int, int]) -> None:
         self._delete(_DELETE_ENVELOPES, numbers.values())

@@ -1,0 +1,95 @@
+"""``tace receive``: print what is new."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet.defer import CancelledError
+
+from tace.cli.options import home_option, json_option, node_option, open_home
+from tace.cli.output import clock_text, print_json, printable, received_json, short_name
+from tace.cli.run import run, user_of
+from tace.client.address import NodeAddress
+from tace.client.rows import HistoryMessage
+from tace.client.sqlite import HomeDatabase
+
+
+class Printing:
+    """Prints what arrives; what is wrong with the network goes to standard error."""
+
+    def __init__(self, database: HomeDatabase, *, as_json: bool, follow: bool) -> None:
+        self._database = database
+        self._as_json = as_json
+        self._follow = follow
+        self._connected = True
+
+    def show(self, message: HistoryMessage) -> None:
+        if self._as_json:
+            print_json(received_json(self._database, message))
+            return
+        name = printable(short_name(self._database, message.peer))
+        text = printable(message.text).replace("\n", "\n    ")
+        click.echo(f"{clock_text(message.sent_ms)} {name}: {text}")
+
+    def changed(self, message: HistoryMessage) -> None:
+        """Not this command's matter."""
+
+    def unreadable(self, identity: bytes) -> None:
+        name = printable(short_name(self._database, identity))
+        click.echo(
+            f"a message that claims to be from {name} could not be read; it is asked for again",
+            err=True,
+        )
+
+    def connected(self, address: NodeAddress) -> None:
+        if not self._connected:
+            click.echo(f"connected to {address}", err=True)
+        self._connected = True
+
+    def disconnected(self, reason: str) -> None:
+        if self._connected:
+            click.echo(f"{reason}; trying again", err=True)
+        self._connected = False
+
+
+@click.command("receive")
+@home_option
+@node_option
+@click.option("--follow", is_flag=True, help="Stay, and print what arrives, until interrupted.")
+@json_option("One JSON object a line with id, from, name, text, sent and received.")
+def command(home: Path, nodes: Sequence[NodeAddress], follow: bool, as_json: bool) -> None:
+    """Print what is new, oldest first, and confirm it to the senders.
+
+    Each message is printed once, by whichever program on this home comes first. Without --follow
+    it ends when everything that waits has been printed; exit status 3 means that not enough nodes
+    could be asked to be sure of that.
+    """
+    opened = open_home(home)
+    printing = Printing(opened.database, as_json=as_json, follow=follow)
+
+    async def work(reactor: Any) -> bool:
+        user = user_of(opened, reactor, nodes, printing)
+        try:
+            if not follow:
+                return await user.collect()
+            try:
+                await user.follow()
+            except CancelledError:
+                # Interrupted: the proper end of it.
+                pass
+            return True
+        finally:
+            await user.close()
+
+    try:
+        complete = run(work)
+    finally:
+        opened.close()
+        sys.stdout.flush()
+    if not complete:
+        click.echo("not all nodes could be asked: there may be more", err=True)
+        raise SystemExit(3)
