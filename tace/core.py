@@ -120,7 +120,7 @@ class Core:
         """``joining``, ``member``, or ``alone`` when no other node is known to live."""
         if not self.ring.joined:
             return "joining"
-        return "member" if self.membership.others_living() else "alone"
+        return "alone" if self.membership.alone else "member"
 
     async def start(self) -> None:
         """Find others, take the places on the ring, pull the arcs, become a member.
@@ -136,7 +136,6 @@ class Core:
         await self.ring.join()
         self.ring.start()
         await self.repair.pull_all()
-        self.replica.partial = False
         self.ring.become_member()
         self.repair.start()
 

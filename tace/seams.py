@@ -242,7 +242,6 @@ class Store(Protocol):
     fails; a full store answers ``full`` instead.
     """
 
-
     def put_envelopes(self, envelopes: Sequence[Envelope], now: float) -> Deferred[list[Put]]:
         """Add envelopes: ``stored``, ``duplicate``, ``acked``, ``quota``, ``full`` or ``expired``.
 

@@ -142,9 +142,7 @@ def _make(home: Path, code: RecoveryCode, name: str, ask_for_passphrase: bool) -
             raise click.UsageError(
                 f"there is no terminal to ask for a passphrase on: set {PASSPHRASE_VARIABLE}"
             )
-        passphrase = click.prompt(
-            "Passphrase", hide_input=True, confirmation_prompt=True, err=True
-        )
+        passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)
     Home.create(
         home,
         code,

@@ -69,9 +69,7 @@ def open_home(directory: Path) -> Home:
 
     :raises HomeError: there is none, or it does not open.
     """
-    return Home.open(
-        directory, ask_passphrase=ask_passphrase, random_bytes=secrets.token_bytes
-    )
+    return Home.open(directory, ask_passphrase=ask_passphrase, random_bytes=secrets.token_bytes)
 
 
 def ask_passphrase() -> str:

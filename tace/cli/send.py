@@ -30,9 +30,7 @@ _DONE = frozenset({MessageState.STORED, MessageState.DELIVERED})
 @json_option("One JSON object with id, state (stored, partial, queued, delivered), copies and of.")
 @click.argument("to")
 @click.argument("text")
-def command(
-    home: Path, nodes: Sequence[NodeAddress], as_json: bool, to: str, text: str
-) -> None:
+def command(home: Path, nodes: Sequence[NodeAddress], as_json: bool, to: str, text: str) -> None:
     """Send TEXT (or - for standard input) to TO: a link, a public key, or the name of somebody who
     wrote to you.
 

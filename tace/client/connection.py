@@ -151,12 +151,11 @@ class Connection:
             return fail(LinkLost(str(self._lost)))
         if len(self._waiting) >= self.challenge.requests_in_flight:
             return fail(TooMany("requests in flight"))
-        self._last_id = self._last_id % _MAX_REQUEST_ID + 1
-        request_id = self._last_id
+        self._last_id = request_id = self._last_id % _MAX_REQUEST_ID + 1
+        self._carrier.send(encode_client_message(message, request_id))
         answer: Deferred[A] = Deferred(lambda _: self._forget(request_id))
         timer = self._clock.callLater(timeout_seconds, self._no_answer)
         self._waiting[request_id] = (message.ANSWER, answer, timer)
-        self._carrier.send(encode_client_message(message, request_id))
         return answer
 
     def tell(self, message: Message) -> None:

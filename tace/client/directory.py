@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from twisted.internet.defer import Deferred, gatherResults
-
 from tace.client.connection import Connection
 from tace.client.errors import NeverOnline
 from tace.client.rows import Peer, PeerDevice
@@ -75,13 +73,10 @@ class Directory:
                 return
             raise NeverOnline("has never been online")
         listed = DeviceList.of(found)
-        records = await gatherResults(
-            [
-                Deferred.fromCoroutine(self._device(connection, identity, each.device, now))
-                for each in listed.devices
-            ],
-            consumeErrors=True,
-        )
+        # One after the other: people have one device, seldom more.
+        records = [
+            await self._device(connection, identity, each.device, now) for each in listed.devices
+        ]
         with self._database.transaction():
             # Read again: another process may have changed the row while we asked.
             peer = self._database.peer(identity) or Peer(identity)

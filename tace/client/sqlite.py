@@ -103,7 +103,10 @@ class HomeDatabase:
     def _upgrade(self) -> None:
         """Apply the numbered steps that this file has not seen yet."""
         steps = sorted(step.name for step in _SCHEMA.iterdir() if step.name.endswith(".sql"))
+        if self._one("PRAGMA user_version") == (len(steps),):
+            return
         with self.transaction():
+            # Another process may have been faster.
             (version,) = self._one("PRAGMA user_version")
             if version > len(steps):
                 raise HomeError("the home was made by a newer version of tace")

@@ -66,7 +66,6 @@ class ClientSocket(WebSocketServerProtocol):
 class ClientSockets(WebSocketServerFactory):
     """Every WebSocket client of a node."""
 
-
     def __init__(self, services: GatewayServices, max_connections: int, reactor: Any) -> None:
         WebSocketServerFactory.__init__(
             self, protocols=[SUBPROTOCOL], server="tace", reactor=reactor

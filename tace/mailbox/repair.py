@@ -70,6 +70,7 @@ class Repair:
         self._random = random
         self._in_step: dict[NodeId, _InStep] = {}
         self._refused: dict[Item, None] = {}
+        self._alone = True
         self._rounds = Periodic("repair", clock, self._until_next, self._round)
 
     def procedures(self) -> dict[type[Message], Procedure]:
@@ -83,6 +84,10 @@ class Repair:
         await self._rounds.stop()
 
     def soon(self) -> None:
+        if self._alone and self._arcs_by_peer():
+            # Others have turned up: until they have been asked, they may hold what we lack.
+            self._alone = False
+            self._replica.partial = True
         self._rounds.soon(AFTER_CHANGE_SECONDS)
 
     def lost_touch(self, node: NodeId) -> None:
@@ -92,10 +97,16 @@ class Repair:
     # -- pulling ---------------------------------------------------------------------------------
 
     async def pull_all(self) -> bool:
-        """Compare every arc with every living peer once; True when all of them answered."""
+        """Compare every arc with every living peer once; True when all of them answered.
+
+        After this the replica's answers to reads are whole.
+        """
         complete = True
-        for peer, arcs in self._arcs_by_peer().items():
+        shared = self._arcs_by_peer()
+        self._alone = not shared
+        for peer, arcs in shared.items():
             complete = await self._pull_and_note(peer, arcs) and complete
+        self._replica.partial = False
         return complete
 
     async def _round(self) -> None:
@@ -107,6 +118,7 @@ class Repair:
             known = self._in_step.get(peer)
             if known is None or known.arcs != arcs or known.next_at <= now:
                 await self._pull_and_note(peer, arcs)
+        self._replica.partial = False
         self._counters.gauge("repair_peers", len(shared))
 
     def _until_next(self) -> float:
@@ -184,7 +196,7 @@ class Repair:
                 envelopes.append(envelope)
             else:
                 self._refuse(item)
-        taken += len(await self._replica.accept(envelopes))
+        taken += sum(put.code == "stored" for put in await self._replica.accept(envelopes))
         tombstones = [Tombstone.parse(f.mailbox, f.tombstone) for f in answer.tombstones]
         tombstones = [
             t for t in tombstones if self._rules.tombstone_refusal(t.expires_hours, now) is None
@@ -192,19 +204,21 @@ class Repair:
         for tombstone in tombstones:
             wanted.pop(Item(tombstone.mailbox, tombstone.id, ItemState.TOMBSTONE), None)
         if tombstones:
-            taken += len(await self._store.put_tombstones(tombstones, now))
+            puts = await self._store.put_tombstones(tombstones, now)
+            taken += sum(put.code == "stored" for put in puts)
         removals = [Removal.parse(encoded) for encoded in answer.removals]
         for removal in removals:
             for message, _ in removal.items:
                 wanted.pop(Item(removal.mailbox, message, ItemState.TOMBSTONE), None)
         if removals:
-            taken += len(await self._store.put_removals(removals, now))
+            puts = await self._store.put_removals(removals, now)
+            taken += sum(put.code == "stored" for put in puts)
         for encoded in answer.records:
             record = UserRecord.parse(encoded)
             wanted.pop(_record_item(record), None)
             if self._rules.record_refusal(record.expires_hours, now) is None:
-                await self._store.put_records([record], now)
-                taken += 1
+                (put,) = await self._store.put_records([record], now)
+                taken += put.code == "stored"
         return taken
 
     def _refuse(self, item: Item) -> None:

@@ -69,7 +69,7 @@ class Gossip:
         self._spread = Periodic(
             "gossip",
             clock,
-            lambda: INTERVAL_SECONDS if self._rumours else IDLE_SECONDS,
+            lambda: INTERVAL_SECONDS if self._rumours and links.up() else IDLE_SECONDS,
             self._spread_round,
         )
 
@@ -168,7 +168,7 @@ class Gossip:
                 self._membership.heard(node)
             except (Failure, Refusal):
                 self._counters.count("dead_probes_total")
-        if not self._membership.others_living():
+        if self._membership.alone:
             await self.find_peers(())
 
     # -- LinkEvents ------------------------------------------------------------------------------
@@ -178,6 +178,8 @@ class Gossip:
         self._membership.heard(record.node_id)
         self._heard[record.node_id] = self._clock.seconds()
         self._unsaved[record.node_id] = None
+        if self._rumours:
+            self._spread.soon()
 
     def link_lost(self, node: NodeId) -> None:
         """Not a death yet: the links dial again, and say ``unreachable`` when that fails."""

@@ -144,6 +144,11 @@ class Membership:
     def others_living(self) -> list[NodeId]:
         return [record.node_id for record in self.living() if record.node_id != self.own]
 
+    @property
+    def alone(self) -> bool:
+        """Is no other node known to live?"""
+        return len(self._table) - len(self._died) <= 1
+
     def dead(self) -> list[NodeId]:
         """The nodes found dead and not heard of since, by id."""
         return sorted(self._died)

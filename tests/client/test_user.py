@@ -33,4 +33,5 @@ class Conversation(TestCase):
         self.bob.send(self.alice, "hello yourself")
         self.assertEqual(self.alice.receive(), ["hello yourself"])
         self.assertEqual(self.alice.state_of(sent), "delivered")
+        self.bob.receive()
         self.assertEqual(self.network.store.waiting(), [])

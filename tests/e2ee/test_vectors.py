@@ -151,7 +151,7 @@ class VectorTests(SynchronousTestCase):
                 outcomes.append(step["refused"])
             self.assertEqual(step["skipped_keys"], parties[to].skipped_count)
         self.assertEqual((20, []), (sent, source.left))
-        self.assertEqual(18, outcomes.count("opened"))
+        self.assertEqual(19, outcomes.count("opened"))
         self.assertLessEqual({"Tampered", "KeyGone"}, set(outcomes))
 
     def test_session(self) -> None:

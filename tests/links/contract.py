@@ -1,15 +1,15 @@
 """What every :class:`~tace.seams.Links` must do, the real ones and the simulator's.
 
-A test case inherits :class:`LinksContract` and says how nodes are made and how time passes.
+A ``SynchronousTestCase`` inherits :class:`LinksContract` first and says how nodes are made and how
+time passes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 
 from tace.errors import (
     InternalError,
@@ -35,6 +35,12 @@ from tace.wire.peer import (
 )
 from tests.links.fakes import Heard
 from tests.wire.samples import NODE_RECORD
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import SynchronousTestCase as _Case
+else:
+    # Not a TestCase itself: trial would run it in every module that imports it.
+    _Case = object
 
 Procedures = Mapping[type[Message], Procedure]
 NOBODY = b"\x99" * 32
@@ -93,7 +99,7 @@ class Serving:
         self.asked.append((node, message))
 
 
-class LinksContract(SynchronousTestCase):
+class LinksContract(_Case):
     """The contract. Abstract: the first four methods are the implementation's."""
 
     def make_nodes(self, procedures: Sequence[Procedures]) -> Sequence[ContractNode]:
@@ -273,7 +279,7 @@ class LinksContract(SynchronousTestCase):
         self.assertEqual(first.heard.events, [("up", second.node), ("lost", second.node)])
 
     def test_guarded_and_silent(self) -> None:
-        """A guarded node that falls silent is lost within seconds, though nobody closed the link."""
+        """A guarded node that falls silent is lost within seconds, with no link closed."""
         first, second, _ = self.pair()
         self.result(first.links.call(second.node, Ping()))
         first.links.guard([second.node])

@@ -12,10 +12,11 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import (
     CannotListenError,
+    ConnectError,
     ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
-    ConnectionRefusedError,
+    TCPTimedOutError,
 )
 from twisted.internet.interfaces import IReactorTCP, IReactorTime, ITCPTransport
 from twisted.internet.task import Clock
@@ -152,11 +153,40 @@ class MemoryPort:
         self._network.listening.pop(self._place, None)
 
 
-class _Connector:
-    def disconnect(self) -> None:
-        return None
+class Connector:
+    """A connection attempt."""
 
-    stopConnecting = disconnect
+    def __init__(
+        self, network: MemoryNetwork, host: str, place: tuple[str, int], factory: Any
+    ) -> None:
+        self.host = host
+        self._place = place
+        self._factory = factory
+        self._timer = network.clock.callLater(0, network.connect, self)
+
+    def start(self, clock: Clock, timeout: float) -> None:
+        self._factory.startedConnecting(self)
+        self._timeout = clock.callLater(timeout, self.failed, TCPTimedOutError())
+
+    def connected(self, addr: IPv4Address) -> Any:
+        self._timeout.cancel()
+        return self._factory.buildProtocol(addr)
+
+    def failed(self, reason: Exception) -> None:
+        if self._timeout.active():
+            self._timeout.cancel()
+        self._factory.clientConnectionFailed(self, Failure(reason))
+
+    def getDestination(self) -> IPv4Address:
+        return IPv4Address("TCP", *self._place)
+
+    def stopConnecting(self) -> None:
+        for timer in (self._timer, self._timeout):
+            if timer.active():
+                timer.cancel()
+
+    def disconnect(self) -> None:
+        self.stopConnecting()
 
 
 @implementer(IReactorTCP, IReactorTime)
@@ -191,10 +221,8 @@ class MemoryReactor:
         timeout: float = 30,
         bindAddress: object = None,
     ) -> Any:
-        connector = _Connector()
-        self._network.clock.callLater(
-            0, self._network.connect, self._host, (host, port), factory, connector
-        )
+        connector = Connector(self._network, self._host, (host, port), factory)
+        connector.start(self._network.clock, timeout)
         return connector
 
 
@@ -217,28 +245,27 @@ class MemoryNetwork:
     def reactor(self, host: str) -> MemoryReactor:
         return MemoryReactor(self, host)
 
-    def connect(
-        self, near: str, place: tuple[str, int], factory: Any, connector: _Connector
-    ) -> None:
-        if self.is_frozen(near, place[0]):
+    def connect(self, connector: Connector) -> None:
+        destination = connector.getDestination()
+        near, far = connector.host, destination.host
+        if self.is_frozen(near, far):
             return
-        listening = self.listening.get(place)
+        listening = self.listening.get((far, destination.port))
         if listening is None:
-            factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+            connector.failed(ConnectError())
             return
         self.connections += 1
-        client, server = (
-            MemoryTransport(self, near, self.fragment),
-            MemoryTransport(self, place[0], self.fragment),
-        )
+        client = MemoryTransport(self, near, self.fragment)
+        server = MemoryTransport(self, far, self.fragment)
         client.other, server.other = server, client
+        self.transports += [client, server]
         server_protocol = listening.buildProtocol(server.getPeer())
-        client_protocol = factory.buildProtocol(client.getPeer())
+        client_protocol = connector.connected(client.getPeer())
         if server_protocol is None:
+            server.connected = False
             client.connect(client_protocol)
             client.lose(ConnectionLost())
             return
-        self.transports += [client, server]
         server.connect(server_protocol)
         client.connect(client_protocol)
 
@@ -265,7 +292,9 @@ class MemoryNetwork:
         """Deliver bytes and run what is due until nothing is left to do now."""
         busy = True
         while busy:
-            busy = any([transport.deliver() for transport in list(self.transports)])
+            # A list, so that every transport gets its turn.
+            delivered = [transport.deliver() for transport in list(self.transports)]
+            busy = any(delivered)
             self.transports = [one for one in self.transports if one.connected]
             due = self._next_due()
             if due is not None and due <= self.clock.seconds():
