@@ -231,7 +231,7 @@ class Node(MultiService):
     def _start_metrics(self) -> None:
         description = self.settings.observe.metrics_listen
         if description:
-            site = QuietSite(_with_child(b"metrics", MetricsResource(self.metrics)))
+            site = QuietSite(_with_child(b"metrics", MetricsResource(self.metrics)), self._reactor)
             self._listen("[observe] metrics_listen", description, site)
 
     # -- stop ------------------------------------------------------------------------------------

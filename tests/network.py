@@ -296,7 +296,8 @@ class MemoryLinks:
         self._pending.setdefault(node, []).append(answer)
         timer = self._clock.callLater(
             timeout_seconds or CALL_TIMEOUT_SECONDS,
-            lambda: answer.called or answer.errback(TimedOut("no answer")),
+            _fail_if_open,
+            answer,
         )
 
         def ended(result: Any) -> Any:
@@ -354,6 +355,11 @@ class MemoryLinks:
                 arrive(links, PEER_MESSAGES.decode(message.NUMBER, body))
 
         self._clock.callLater(LATENCY_SECONDS, arrived)
+
+
+def _fail_if_open(answer: Deferred[Any]) -> None:
+    if not answer.called:
+        answer.errback(TimedOut("no answer"))
 
 
 def _reply(result: Any) -> Message:

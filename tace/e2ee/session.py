@@ -291,12 +291,13 @@ def receive(
     """Open an inner message that claims to come from the pair's device.
 
     :param prekeys: the own prekeys whose private halves still exist, by id.
-    :raises ValueError: it claims to come from another device, or from this one.
+    :raises ValueError: it claims to come from another device: the caller took another pair.
     """
     if (inner.identity, inner.device) != (pair.identity, pair.device):
         raise ValueError("the message claims to come from another device")
     if inner.device == own.id:
-        raise ValueError("a device has no session with itself")
+        # Anyone can claim so; there is no session with oneself.
+        return Undecryptable(Reason.NO_SESSION)
     if _holds(pair.consumed, inner.consumed_tag, CONSUMED_TAG_BYTES):
         return Duplicate()
     if not inner.handshake:

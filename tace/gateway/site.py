@@ -61,11 +61,14 @@ class QuietSite(Site):
     noisy = False
     displayTracebacks = False  # noqa: N815 - Twisted reads it by this name
 
+    def __init__(self, root: IResource, reactor: Any) -> None:
+        Site.__init__(
+            self, root, requestFactory=BoundedRequest, timeout=IDLE_SECONDS, reactor=reactor
+        )
+
     def log(self, request: HttpRequest) -> None:
         return None
 
 
 def make_site(socket: IResource, reactor: Any) -> Site:
-    return QuietSite(
-        Root(socket), requestFactory=BoundedRequest, timeout=IDLE_SECONDS, reactor=reactor
-    )
+    return QuietSite(Root(socket), reactor)

@@ -7,7 +7,7 @@ goodbye was said or heard, or the connection was aborted) until the connection i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -319,7 +319,7 @@ class Link(Protocol):
 
     # -- events of the session
 
-    def _react(self, events: list[Event]) -> None:
+    def _react(self, events: Iterator[Event]) -> None:
         for event in events:
             if self._stage in (Stage.CLOSING, Stage.GONE):
                 break
@@ -345,14 +345,12 @@ class Link(Protocol):
                 node=self.node.hex(),
                 seconds=peer.clock_difference_seconds,
             )
-        # The owner hears of the link before anyone hears what came right behind the hello.
-        behind = self._session.accept_hello()
+        self._session.accept_hello()
         self._needs.owner.link_proved(self)
         if self.is_up:
             waiting, self._settled = self._settled, []
             for waiter in waiting:
                 waiter.callback(None)
-        self._react(behind)
 
     def _request_arrived(self, event: RequestArrived) -> None:
         self._serving.request(self.node, event.request_id, event.request)

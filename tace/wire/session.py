@@ -10,6 +10,7 @@ Everything the other side does wrong ends in :class:`Broken`; everything this si
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from functools import lru_cache
 from typing import TypeAlias, cast
@@ -287,22 +288,23 @@ class PeerSession:
 
     # -- in
 
-    def receive(self, data: bytes) -> list[Event]:
-        """What these bytes bring, in order. Never raises for what the other side sent."""
+    def receive(self, data: bytes) -> Iterator[Event]:
+        """What these bytes bring, in order. Never raises for what the other side sent.
+
+        The next frame is read only when the next event is asked for, so that the state is always
+        that of the event in hand, and a hello can be accepted before what stands behind it.
+        """
         if self._state is State.CHECKING_HELLO:
             raise RuntimeError("the hello is to be accepted or rejected first")
-        if self._state is State.CLOSED:
-            return []
         self._frames.add(data)
         return self._read()
 
-    def accept_hello(self) -> list[Event]:
-        """The hello is good: the link is up. Returns what came right behind the hello."""
+    def accept_hello(self) -> None:
+        """The hello is good: the link is up."""
         if self._state is not State.CHECKING_HELLO:
             raise RuntimeError("there is no hello to accept")
         self._state = State.UP
         self._frames.allow(MAX_BODY_BYTES)
-        return self._read()
 
     def reject(self, error: ProtocolError) -> Broken:
         """The hello is not good (or something else is not): the link is over."""
@@ -310,20 +312,18 @@ class PeerSession:
         self._asked.clear()
         return Broken(error, _goodbye_frame(error.code, error.detail))
 
-    def _read(self) -> list[Event]:
-        events: list[Event] = []
+    def _read(self) -> Iterator[Event]:
         next_frame = self._frames.next_frame
-        try:
-            while self._state is State.AWAITING_HELLO or self._state is State.UP:
+        while self._state is State.UP or self._state is State.AWAITING_HELLO:
+            try:
                 frame = next_frame()
                 if frame is None:
-                    break
+                    return
                 event = self._take(frame)
-                if event is not None:
-                    events.append(event)
-        except ProtocolError as error:
-            events.append(self.reject(error))
-        return events
+            except ProtocolError as error:
+                event = self.reject(error)
+            if event is not None:
+                yield event
 
     def _take(self, frame: Frame) -> Event | None:
         number, request_id, body = frame

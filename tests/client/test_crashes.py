@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import contextlib
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -45,7 +45,7 @@ class Crashes(TestCase):
             finally:
                 await user.close()
 
-        with suppress(Crashed):
+        with contextlib.suppress(Crashed):
             user = crashing_program(person, fuse)
             run(person.clock, Deferred.fromCoroutine(all_of_it(user)))
         if user is not None:

@@ -1,37 +1,24 @@
 """Makes the vector files in ``tests/vectors/e2ee`` that both client implementations read.
 
-Everything follows from fixed seeds, except what a library draws on its own randomness for: ECDSA
-signatures, ML-KEM ciphertexts, HPKE blobs. Those are kept in ``recorded.json`` and taken from
-there for as long as they hold, so that making the files again gives the same bytes.
-
-Bytes are in hexadecimal. Private keys stand as scalar and as PKCS#8, which WebCrypto imports.
+Everything follows from fixed seeds and from what was recorded once
+(:mod:`tests.e2ee.vector_sources`). Bytes are in hexadecimal. Private keys stand as scalar and as
+PKCS#8, which WebCrypto imports.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from tace.e2ee import content as contents
 from tace.e2ee.agreement import AgreementKey
 from tace.e2ee.content import Content, Text, encode_contents
-from tace.e2ee.device import Certificate, DeviceKeys
 from tace.e2ee.inner import INNER_BYTES, Inner
 from tace.e2ee.labels import E2eeLabel
 from tace.e2ee.link import BadLink, ContactLink
 from tace.e2ee.order import HoldBack
 from tace.e2ee.parts import split
-from tace.e2ee.pqxdh import OwnDevice, SessionKeys, encapsulate, initiate, session_id
-from tace.e2ee.prekeys import Prekey
+from tace.e2ee.pqxdh import SessionKeys, initiate, session_id
 from tace.e2ee.ratchet import (
     Chain,
     Ratchet,
@@ -43,149 +30,30 @@ from tace.e2ee.ratchet import (
     start_as_responder,
     step_root,
 )
-from tace.e2ee.records import DeviceList, DeviceRecord, ListedDevice
+from tace.e2ee.records import DeviceList, ListedDevice
 from tace.e2ee.recovery import BadRecoveryCode, RecoveryCode
 from tace.e2ee.safety import SafetyNumber, fingerprint
 from tace.e2ee.sealed import envelope_info, hpke_seal, unseal
 from tace.e2ee.session import Opened, Pair, receive, send, start
 from tace.e2ee.stamp import stamp_search
-from tace.e2ee.symmetric import hkdf
-from tace.errors import TaceError
-from tace.identity.keys import SIGNATURE_BYTES, SigningKey
-from tace.identity.user_record import UserRecord
+from tace.identity.keys import SigningKey
 from tace.ids import KIND_CONTACTS, KIND_REQUESTS, mailbox_id
 from tace.wire.objects import Envelope, lock_of
+from tests.e2ee.vector_sources import (
+    EXPIRES_HOURS,
+    NETWORK,
+    NOW,
+    Actor,
+    Feed,
+    Json,
+    Recorded,
+    agreement,
+    encapsulation,
+    same,
+    seed,
+    signing,
+)
 from tests.e2ee.vectors import FOLDER
-
-NOW = 1_800_000_000
-EXPIRES_HOURS = NOW // 3600 + 720
-NETWORK = bytes(range(32))
-Json = dict[str, Any]
-
-
-def seed(name: str, count: int) -> bytes:
-    """Bytes that stand for random ones, the same every time."""
-    return hkdf(b"tace vectors", salt=b"", info=name.encode(), length=count)
-
-
-@dataclass
-class Feed:
-    """A random source that remembers what it gave."""
-
-    name: str
-    given: list[bytes] = field(default_factory=list)
-    count: int = 0
-
-    def __call__(self, count: int) -> bytes:
-        self.count += 1
-        given = seed(f"{self.name} {self.count}", count)
-        self.given.append(given)
-        return given
-
-    def taken(self) -> list[str]:
-        """What was given since the last time, in order."""
-        given, self.given = self.given, []
-        return [each.hex() for each in given]
-
-
-class Recorded:
-    """What was drawn once: by name, in hexadecimal.
-
-    :param values: the recorded ones; new ones are added.
-    :param may_draw: False where every value must be there and must hold.
-    """
-
-    def __init__(self, values: dict[str, str], *, may_draw: bool) -> None:
-        self.values = values
-        self._may_draw = may_draw
-
-    def take(self, name: str, draw: Callable[[], bytes], holds: Callable[[bytes], bool]) -> bytes:
-        known = self.values.get(name)
-        if known is not None:
-            try:
-                if holds(bytes.fromhex(known)):
-                    return bytes.fromhex(known)
-            except (TaceError, ValueError):
-                pass
-        if not self._may_draw:
-            raise LookupError(f"{name}: what is recorded does not hold any more")
-        drawn = draw()
-        self.values[name] = drawn.hex()
-        return drawn
-
-
-def _agreement(key: AgreementKey) -> Json:
-    pkcs8 = key.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return {"scalar": key.scalar.hex(), "public": key.public.hex(), "pkcs8": pkcs8.hex()}
-
-
-def _signing(key: SigningKey) -> Json:
-    loaded = load_pem_private_key(key.to_pem(), None)
-    pkcs8 = loaded.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return {"public": key.public.hex(), "pkcs8": pkcs8.hex()}
-
-
-def _same(one: UserRecord, other: UserRecord) -> bool:
-    """But for the signature."""
-    return one.encoded[:-SIGNATURE_BYTES] == other.encoded[:-SIGNATURE_BYTES]
-
-
-class Actor:
-    """A person with one device, from seeds and records."""
-
-    def __init__(self, name: str, recorded: Recorded) -> None:
-        self.name = name
-        self.code = RecoveryCode(seed(f"{name} code", 16))
-        self.identity = self.code.identity()
-        self.device_seed = seed(f"{name} device", 32)
-        self.keys = DeviceKeys.from_seed(self.device_seed)
-        self.prekey_seeds = Feed(f"{name} prekey")
-        self.prekey = Prekey.generate(
-            self.prekey_seeds, prekey_id=7, now=NOW, listed_until_hours=EXPIRES_HOURS
-        )
-        keys, identity = self.keys, self.identity
-
-        def is_own_certificate(encoded: bytes) -> bool:
-            found = Certificate.parse(encoded)
-            named = (found.identity, found.device, found.inbox_key, found.expires_hours)
-            return named == (identity.public, keys.id, keys.inbox.public, EXPIRES_HOURS)
-
-        self.certificate = Certificate.parse(
-            recorded.take(
-                f"{name} certificate",
-                lambda: Certificate.sign(identity, keys, EXPIRES_HOURS).encoded,
-                is_own_certificate,
-            )
-        )
-        self.own = OwnDevice(keys, self.certificate)
-
-        def record() -> DeviceRecord:
-            return DeviceRecord.sign(
-                identity, keys, self.prekey, sequence=NOW, expires_hours=EXPIRES_HOURS
-            )
-
-        self.record = DeviceRecord.parse(
-            recorded.take(
-                f"{name} device record",
-                lambda: record().record.encoded,
-                lambda encoded: _same(DeviceRecord.parse(encoded).record, record().record),
-            )
-        )
-
-    def secrets(self) -> Json:
-        kem_seed = self.prekey_seeds.given[1]
-        return {
-            "device_key": _agreement(self.keys.agreement),
-            "inbox_key": _agreement(self.keys.inbox),
-            "certificate": self.certificate.encoded.hex(),
-            "prekey": {
-                "id": self.prekey.id,
-                "ec": _agreement(self.prekey.agreement),
-                "kem_seed": kem_seed.hex(),
-                "kem_public": self.prekey.kem_public.hex(),
-            },
-            "device_record": self.record.record.encoded.hex(),
-        }
 
 
 def labels(recorded: Recorded) -> Json:
@@ -240,7 +108,7 @@ def recovery(recorded: Recorded) -> Json:
             {
                 "secret": code.secret.hex(),
                 "text": code.text,
-                "identity": _signing(code.identity()),
+                "identity": signing(code.identity()),
             }
             for code in codes
         ],
@@ -266,15 +134,15 @@ def devices(recorded: Recorded) -> Json:
     encoded = recorded.take(
         "ann device list",
         lambda: device_list().record.encoded,
-        lambda known: _same(DeviceList.parse(known).record, device_list().record),
+        lambda known: same(DeviceList.parse(known).record, device_list().record),
     )
     return {
-        "identity": _signing(ann.identity),
+        "identity": signing(ann.identity),
         "device_seed": ann.device_seed.hex(),
-        "device_key": _agreement(ann.keys.agreement),
-        "inbox_key": _agreement(ann.keys.inbox),
-        "requests_key": _signing(ann.keys.requests),
-        "contacts_key": _signing(ann.keys.contacts),
+        "device_key": agreement(ann.keys.agreement),
+        "inbox_key": agreement(ann.keys.inbox),
+        "requests_key": signing(ann.keys.requests),
+        "contacts_key": signing(ann.keys.contacts),
         "device_id": ann.keys.id.hex(),
         "requests_mailbox": ann.keys.requests_mailbox.hex(),
         "contacts_mailbox": ann.keys.contacts_mailbox.hex(),
@@ -302,25 +170,10 @@ def devices(recorded: Recorded) -> Json:
     }
 
 
-def _encapsulation(recorded: Recorded, name: str, to: Actor) -> tuple[bytes, bytes]:
-    """(shared secret, ciphertext), drawn once."""
-    ciphertext = recorded.take(
-        name,
-        lambda: encapsulate(to.prekey.kem_public)[1],
-        # ML-KEM opens anything to something; what ties it to the key is the record beside it.
-        lambda known: (
-            len(known) == 1088
-            and recorded.values.get(f"{name} for") == to.prekey.kem_public[:32].hex()
-        ),
-    )
-    recorded.values[f"{name} for"] = to.prekey.kem_public[:32].hex()
-    return to.prekey.kem.decapsulate(ciphertext), ciphertext
-
-
 def pqxdh(recorded: Recorded) -> Json:
     """A session start with all that goes into it and all that comes out."""
     ann, ben = Actor("ann", recorded), Actor("ben", recorded)
-    kem_shared, kem_ciphertext = _encapsulation(recorded, "pqxdh ciphertext", ben)
+    kem_shared, kem_ciphertext = encapsulation(recorded, "pqxdh ciphertext", ben)
     source = Feed("pqxdh")
     handshake, keys = initiate(
         ann.own,
@@ -341,7 +194,7 @@ def pqxdh(recorded: Recorded) -> Json:
         "initiator": ann.secrets(),
         "responder": ben.secrets(),
         "responder_identity": ben.identity.public.hex(),
-        "ephemeral": {"seed": source.given[0].hex(), **_agreement(ephemeral)},
+        "ephemeral": {"seed": source.given[0].hex(), **agreement(ephemeral)},
         "fresh": True,
         "kem_ciphertext": kem_ciphertext.hex(),
         "kem_shared": kem_shared.hex(),
@@ -441,7 +294,7 @@ def ratchet(recorded: Recorded) -> Json:
         "root": keys.root.hex(),
         "initiator_header": keys.initiator_header.hex(),
         "responder_header": keys.responder_header.hex(),
-        "prekey": _agreement(prekey),
+        "prekey": agreement(prekey),
         "initiator_random": started_with,
         "steps": steps,
     }
@@ -450,7 +303,7 @@ def ratchet(recorded: Recorded) -> Json:
 def session(recorded: Recorded) -> Json:
     """Inner messages of one session: two with the handshake, the answer, one after it."""
     ann, ben = Actor("ann", recorded), Actor("ben", recorded)
-    kem = _encapsulation(recorded, "session ciphertext", ben)
+    kem = encapsulation(recorded, "session ciphertext", ben)
     sources = {"ann": Feed("session ann"), "ben": Feed("session ben")}
     pairs = {
         "ann": Pair.with_device(ben.own.identity, ben.own.id),
@@ -536,7 +389,7 @@ def sealed(recorded: Recorded) -> Json:
     }
     return {
         "network_id": NETWORK.hex(),
-        "inbox_key": _agreement(inbox),
+        "inbox_key": agreement(inbox),
         "mailbox": mailbox.hex(),
         "expires_hours": EXPIRES_HOURS,
         "secret": secret.hex(),

@@ -32,7 +32,8 @@ from tace.e2ee.safety import SafetyNumber
 from tace.e2ee.sealed import Junk, unseal
 from tace.errors import Malformed
 from tace.wire.objects import Envelope, stamp_bits
-from tests.e2ee.make_vectors import FILES, Recorded, make
+from tests.e2ee.make_vectors import FILES, make
+from tests.e2ee.vector_sources import Recorded
 from tests.e2ee.vectors import FOLDER, load
 
 

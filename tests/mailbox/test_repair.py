@@ -9,9 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.letters import Box, secret
 from tests.network import MemoryNetwork, TestNode
 
+from tace.delivery.inbox import Inbox
 from tace.errors import NotReplica
 from tace.identity.keys import SigningKey
-from tace.identity.mailbox_proof import Removal
+from tace.identity.mailbox_proof import Lease, Removal
 from tace.identity.user_record import KIND_DEVICE_LIST, NO_DEVICE, UserRecord
 from tace.ids import Arc
 from tace.mailbox.reconcile import lacking
@@ -132,13 +133,24 @@ class PullTests(RepairTestCase):
     def test_news_by_repair_is_pushed_like_any_other(self) -> None:
         """A watcher hears of what its replica has just pulled."""
         nodes = self.network_of(2)
-        (letter,) = self.letters(1)
-        heard: list[Envelope] = []
-        original = nodes[1].core.replica._announce
-        nodes[1].core.replica._announce = lambda e: (heard.append(e), original(e))[1]  # type: ignore[method-assign]
+        box = Box()
+        (letter,) = self.letters(1, box)
+        pushed: list[bytes] = []
+        inbox = Inbox(
+            pushed.append, lambda mailbox, complete: None, clock=self.network.clock, window=8
+        )
+        field = box.lease(
+            network_id=self.network.settings.network_id,
+            node=nodes[1].id,
+            now=self.network.clock.seconds(),
+        )
+        nodes[1].core.collect.watch(Lease(*field), inbox)
+        self.network.run(1.0)
         self.put(nodes[0], [letter])
+        self.network.run(1.0)
+        self.assertEqual(pushed, [])
         self.network.run(200.0)
-        self.assertEqual([e.id for e in heard], [letter.id])
+        self.assertEqual(pushed, [letter.encoded])
 
 
 class CopiesTests(RepairTestCase):

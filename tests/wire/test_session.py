@@ -79,10 +79,14 @@ def frames_in(data: bytes) -> list[tuple[int, Message]]:
     return found
 
 
+def receive(session: PeerSession, data: bytes) -> list[Event]:
+    return list(session.receive(data))
+
+
 def session_up(max_requests_in_flight: int = 1024) -> PeerSession:
     session = PeerSession(max_requests_in_flight=max_requests_in_flight)
     session.hello(HELLO)
-    session.receive(frame(HELLO))
+    receive(session, frame(HELLO))
     session.accept_hello()
     return session
 
@@ -94,7 +98,7 @@ def session_in(state: State) -> PeerSession:
             return PeerSession()
         case State.CHECKING_HELLO:
             session = PeerSession()
-            session.receive(frame(HELLO))
+            receive(session, frame(HELLO))
             return session
         case State.UP:
             session = session_up()
@@ -148,7 +152,7 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(set(row), set(Kind))
             for kind, (event, after) in row.items():
                 session = session_in(state)
-                events = session.receive(INPUTS[kind])
+                events = receive(session, INPUTS[kind])
                 found = [type(one) for one in events]
                 self.assertEqual(found, [] if event is None else [event], (state, kind))
                 self.assertIs(session.state, after, (state, kind))
@@ -190,9 +194,10 @@ class TableTests(SynchronousTestCase):
         session = PeerSession()
         over = False
         for data in inputs:
-            events = session.receive(data)
+            events = receive(session, data)
             if events and isinstance(events[-1], HelloArrived):
-                events = session.accept_hello()
+                session.accept_hello()
+                events = receive(session, b"")
             self.assertFalse(over and events)
             over = over or any(isinstance(event, Broken) for event in events)
             self.assertTrue(not over or session.state is State.CLOSED)
@@ -202,7 +207,7 @@ class TableTests(SynchronousTestCase):
     def test_garbage(self, garbage: bytes) -> None:
         """A session that is up survives no garbage, and raises nothing."""
         session = session_up()
-        for event in session.receive(garbage):
+        for event in receive(session, garbage):
             self.assertIsInstance(event, RequestArrived | OneWayArrived | Owed | Broken)
 
 
@@ -212,40 +217,51 @@ class HelloTests(SynchronousTestCase):
     def test_accepted(self) -> None:
         """The hello comes out as it went in; then the session is up."""
         session = PeerSession()
-        self.assertEqual(session.receive(session_hello()), [HelloArrived(HELLO)])
-        self.assertEqual(session.accept_hello(), [])
+        self.assertEqual(receive(session, session_hello()), [HelloArrived(HELLO)])
+        session.accept_hello()
         self.assertIs(session.state, State.UP)
 
     def test_what_came_behind_it_is_not_lost(self) -> None:
-        """Requests in the same read are events of the acceptance."""
+        """Requests in the same read are read once the hello was accepted."""
         session = PeerSession()
-        session.receive(frame(HELLO) + frame(Notify(1, 2), 7))
-        self.assertEqual(session.accept_hello(), [RequestArrived(7, Notify(1, 2))])
+        events = session.receive(frame(HELLO) + frame(Notify(1, 2), 7))
+        self.assertEqual(next(events), HelloArrived(HELLO))
+        session.accept_hello()
+        self.assertEqual(list(events), [RequestArrived(7, Notify(1, 2))])
+
+    def test_the_state_is_that_of_the_event_in_hand(self) -> None:
+        """A goodbye further on in the same read does not close the session early."""
+        session = session_up()
+        events = session.receive(frame(Notify(1, 2), 7) + frame(Goodbye("idle")))
+        self.assertEqual(next(events), RequestArrived(7, Notify(1, 2)))
+        self.assertIs(session.state, State.UP)
+        self.assertEqual(list(events), [GoodbyeArrived("idle", "")])
+        self.assertIs(session.state, State.CLOSED)
 
     def test_rejected(self) -> None:
         """The other side is told the word; what came behind is never read."""
         session = PeerSession()
-        session.receive(frame(HELLO) + frame(Notify(1, 2), 7))
+        receive(session, frame(HELLO) + frame(Notify(1, 2), 7))
         broken = session.reject(WrongNetwork("this is another network"))
         self.assertEqual(
             frames_in(broken.farewell), [(0, Goodbye("wrong-network", "this is another network"))]
         )
         self.assertIs(session.state, State.CLOSED)
-        self.assertEqual(session.receive(frame(Ping(), 1)), [])
+        self.assertEqual(receive(session, frame(Ping(), 1)), [])
 
     def test_size_before_it(self) -> None:
         """More than 4 KiB is refused before the hello by the length alone, and allowed after it."""
         large = frame(EnvelopeList((ENVELOPE,) * 2))
         session = PeerSession()
-        (event,) = session.receive(large[:4])
+        (event,) = receive(session, large[:4])
         self.assertIsInstance(event, Broken)
         session = session_up()
-        self.assertEqual(session.receive(large[:4]), [])
+        self.assertEqual(receive(session, large[:4]), [])
 
     def test_size_after_it(self) -> None:
         """64 KiB is the end."""
         session = session_up()
-        (event,) = session.receive((MAX_BODY_BYTES + HEAD_BYTES - 4 + 1).to_bytes(4))
+        (event,) = receive(session, (MAX_BODY_BYTES + HEAD_BYTES - 4 + 1).to_bytes(4))
         self.assertIsInstance(event, Broken)
 
     def test_nothing_is_said_before_it(self) -> None:
@@ -279,7 +295,7 @@ class ExchangeTests(SynchronousTestCase):
     def ask(self, request: Message) -> tuple[int, int]:
         """Carry a request over; (near's id, far's id), which are one number."""
         request_id, data = self.near.ask(request)
-        event = self.one(self.far.receive(data))
+        event = self.one(receive(self.far, data))
         assert isinstance(event, RequestArrived)
         self.assertEqual(event.request, request)
         return request_id, event.request_id
@@ -289,12 +305,12 @@ class ExchangeTests(SynchronousTestCase):
         first, second = self.ask(Notify(1, 1)), self.ask(GetRecord(A))
         self.assertNotEqual(first, second)
         data = self.far.refuse(second[1], Quota("the mailbox is full", 500))
-        refused = self.one(self.near.receive(data))
+        refused = self.one(receive(self.near, data))
         assert isinstance(refused, RefusalArrived)
         self.assertEqual(refused.request_id, second[0])
         self.assertIsInstance(refused.refusal, Quota)
         self.assertEqual(refused.refusal.retry_after_ms, 500)
-        answered = self.one(self.near.receive(self.far.answer(first[1], Done())))
+        answered = self.one(receive(self.near, self.far.answer(first[1], Done())))
         self.assertEqual(answered, AnswerArrived(first[0], Done()))
         self.assertEqual((self.near.in_flight, self.far.to_answer), (0, 0))
 
@@ -302,15 +318,15 @@ class ExchangeTests(SynchronousTestCase):
         """Ids are each side's own."""
         _, ours = self.near.ask(Ping())
         _, theirs = self.far.ask(Ping())
-        self.near.receive(theirs)
-        self.far.receive(ours)
-        self.assertEqual(self.near.receive(self.far.answer(1, Pong())), [AnswerArrived(1, Pong())])
-        self.assertEqual(self.far.receive(self.near.answer(1, Pong())), [AnswerArrived(1, Pong())])
+        receive(self.near, theirs)
+        receive(self.far, ours)
+        self.assertEqual(receive(self.near, self.far.answer(1, Pong())), [AnswerArrived(1, Pong())])
+        self.assertEqual(receive(self.far, self.near.answer(1, Pong())), [AnswerArrived(1, Pong())])
 
     def test_one_way(self) -> None:
         """No id, no answer."""
         message = Arrived(())
-        self.assertEqual(self.far.receive(self.near.tell(message)), [OneWayArrived(message)])
+        self.assertEqual(receive(self.far, self.near.tell(message)), [OneWayArrived(message)])
         self.assertRaises(RuntimeError, self.near.tell, Ping())
         self.assertRaises(RuntimeError, self.near.ask, message)
 
@@ -318,7 +334,7 @@ class ExchangeTests(SynchronousTestCase):
         """The one refusal with something in it."""
         _, far_id = self.ask(GetRecord(A))
         data = self.far.refuse(far_id, Redirect("nearer nodes", records=(NODE_RECORD,) * 9))
-        event = self.one(self.near.receive(data))
+        event = self.one(receive(self.near, data))
         assert isinstance(event, RefusalArrived)
         assert isinstance(event.refusal, Redirect)
         self.assertEqual(event.refusal.records, (NODE_RECORD,) * 8)
@@ -326,7 +342,7 @@ class ExchangeTests(SynchronousTestCase):
     def test_a_word_of_a_newer_version(self) -> None:
         """An unknown refusal is still a refusal."""
         self.near.ask(Ping())
-        event = self.one(self.near.receive(frame(Refused("too-blue"), 1)))
+        event = self.one(receive(self.near, frame(Refused("too-blue"), 1)))
         assert isinstance(event, RefusalArrived)
         self.assertIsInstance(event.refusal, UnknownRefusal)
 
@@ -334,45 +350,45 @@ class ExchangeTests(SynchronousTestCase):
         """Too long a detail is cut, not a protocol error at the other end."""
         _, far_id = self.ask(Ping())
         data = self.far.refuse(far_id, Refusal("x" * 1000, retry_after_ms=2**40))
-        event = self.one(self.near.receive(data))
+        event = self.one(receive(self.near, data))
         assert isinstance(event, RefusalArrived)
         self.assertEqual(event.refusal.detail, "x" * 200)
         self.assertEqual(event.refusal.retry_after_ms, 2**32 - 1)
 
     def test_answer_that_was_not_asked_for(self) -> None:
         """Nobody asked, or it was answered before."""
-        self.assertIsInstance(self.one(self.near.receive(frame(Pong(), 1))), Broken)
+        self.assertIsInstance(self.one(receive(self.near, frame(Pong(), 1))), Broken)
         near, data = session_up(), frame(Pong(), 1)
         near.ask(Ping())
-        self.assertEqual(near.receive(data), [AnswerArrived(1, Pong())])
-        self.assertIsInstance(self.one(near.receive(data)), Broken)
+        self.assertEqual(receive(near, data), [AnswerArrived(1, Pong())])
+        self.assertIsInstance(self.one(receive(near, data)), Broken)
 
     def test_answer_of_the_wrong_class(self) -> None:
         """A ring snapshot is no pong."""
         self.near.ask(Ping())
-        self.assertIsInstance(self.one(self.near.receive(frame(Ring(0, True, A), 1))), Broken)
+        self.assertIsInstance(self.one(receive(self.near, frame(Ring(0, True, A), 1))), Broken)
 
     def test_events_before_an_error_are_kept(self) -> None:
         """What came first was right."""
-        events = self.far.receive(frame(Notify(1, 2), 1) + frame(Pong(), 1) + frame(Ping(), 2))
+        events = receive(self.far, frame(Notify(1, 2), 1) + frame(Pong(), 1) + frame(Ping(), 2))
         self.assertEqual([type(event) for event in events], [RequestArrived, Broken])
 
     def test_id_in_use(self) -> None:
         """A second request with the id of an open one."""
-        self.far.receive(frame(Notify(1, 2), 1))
-        self.assertIsInstance(self.one(self.far.receive(frame(Notify(1, 2), 1))), Broken)
+        receive(self.far, frame(Notify(1, 2), 1))
+        self.assertIsInstance(self.one(receive(self.far, frame(Notify(1, 2), 1))), Broken)
 
     def test_an_id_may_be_used_again(self) -> None:
         """Once it was answered."""
-        self.far.receive(frame(Notify(1, 2), 1))
+        receive(self.far, frame(Notify(1, 2), 1))
         self.far.answer(1, Done())
         self.assertEqual(
-            self.far.receive(frame(Notify(1, 2), 1)), [RequestArrived(1, Notify(1, 2))]
+            receive(self.far, frame(Notify(1, 2), 1)), [RequestArrived(1, Notify(1, 2))]
         )
 
     def test_unknown_request(self) -> None:
         """A newer version's request is refused by name; the link stays."""
-        event = self.one(self.far.receive(encode_frame(UNKNOWN_NUMBER, 9, b"\x90")))
+        event = self.one(receive(self.far, encode_frame(UNKNOWN_NUMBER, 9, b"\x90")))
         assert isinstance(event, Owed)
         ((request_id, refused),) = frames_in(event.data)
         assert isinstance(refused, Refused)
@@ -383,13 +399,13 @@ class ExchangeTests(SynchronousTestCase):
         for _ in range(4):
             self.near.ask(Ping())
         self.assertRaises(TooMany, self.near.ask, Ping())
-        self.near.receive(frame(Pong(), 2))
+        receive(self.near, frame(Pong(), 2))
         self.near.ask(Ping())
         self.assertEqual(self.near.in_flight, 4)
 
     def test_their_requests_are_bounded(self) -> None:
         """The fifth of four is refused, not remembered."""
-        events = self.far.receive(b"".join(frame(Notify(1, 2), i) for i in range(1, 6)))
+        events = receive(self.far, b"".join(frame(Notify(1, 2), i) for i in range(1, 6)))
         self.assertEqual([type(event) for event in events], [RequestArrived] * 4 + [Owed])
         assert isinstance(events[-1], Owed)
         ((request_id, refused),) = frames_in(events[-1].data)
@@ -401,7 +417,7 @@ class ExchangeTests(SynchronousTestCase):
         """A request or one-way message raises; an answer becomes a refusal."""
         large = EnvelopeList((ENVELOPE,) * 19)
         self.assertRaises(TooLarge, self.near.tell, Records((bytes(1000),) * 70))
-        self.far.receive(frame(Notify(1, 2), 3))
+        receive(self.far, frame(Notify(1, 2), 3))
         ((request_id, refused),) = frames_in(self.far.answer(3, large))
         assert isinstance(refused, Refused)
         self.assertEqual((request_id, refused.code), (3, InternalError.code))
@@ -428,14 +444,14 @@ class GoodbyeTests(SynchronousTestCase):
             frames_in(session.goodbye("draining", "back soon")),
             [(0, Goodbye("draining", "back soon"))],
         )
-        self.assertEqual(session.receive(frame(Ping(), 1)), [])
+        self.assertEqual(receive(session, frame(Ping(), 1)), [])
         self.assertRaises(RuntimeError, session.ask, Ping())
         self.assertEqual(session.goodbye("draining"), b"")
 
     def test_theirs(self) -> None:
         """The word arrives; nothing is read after it."""
         session = session_up()
-        events = session.receive(frame(Goodbye("idle", "bye")) + frame(Ping(), 1))
+        events = receive(session, frame(Goodbye("idle", "bye")) + frame(Ping(), 1))
         self.assertEqual(events, [GoodbyeArrived("idle", "bye")])
         self.assertIs(session.state, State.CLOSED)
 
