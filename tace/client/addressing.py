@@ -72,7 +72,7 @@ class Addressing:
             self._database.set_peer(replace(peer, next_counter=peer.next_counter + len(bodies)))
             self._database.add_message(
                 peer=identity,
-                id=message,
+                message_id=message,
                 outgoing=True,
                 state=MessageState.QUEUED,
                 counter=peer.next_counter,
@@ -81,10 +81,10 @@ class Addressing:
                 text=text,
             )
             for place, body in enumerate(bodies):
-                id = self._random_bytes(CONTENT_ID_BYTES) if place else first
-                content = Content(id, peer.next_counter + place, sent_ms, body)
+                content_id = self._random_bytes(CONTENT_ID_BYTES) if place else first
+                content = Content(content_id, peer.next_counter + place, sent_ms, body)
                 self._database.add_outgoing(
-                    id=id,
+                    content_id=content_id,
                     peer=identity,
                     message=message,
                     content=encode_contents([content]),
@@ -98,13 +98,13 @@ class Addressing:
         self, identity: bytes, device: bytes, unread: Sequence[bytes], now: float
     ) -> None:
         """Put a session request for one device into the outbox."""
-        id = self._random_bytes(CONTENT_ID_BYTES)
+        content_id = self._random_bytes(CONTENT_ID_BYTES)
         body = SessionRequest(tuple(unread))
         self._database.add_outgoing(
-            id=id,
+            content_id=content_id,
             peer=identity,
             device=device,
-            content=encode_contents([Content(id, 0, int(now * 1000), body)]),
+            content=encode_contents([Content(content_id, 0, int(now * 1000), body)]),
             expires_hours=int(now) // SECONDS_PER_HOUR + LIFETIME_HOURS,
         )
 

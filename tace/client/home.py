@@ -14,6 +14,7 @@ from tace.client.own import MAX_NAME, OwnIdentity, establish, load
 from tace.client.showing import FileLock, NoLock, ShowingLock
 from tace.client.sqlite import HomeDatabase
 from tace.client.vault import (
+    DEFAULT_COST,
     PassphraseCost,
     RandomBytes,
     Vault,
@@ -50,7 +51,7 @@ class Home:
         name: str = "",
         passphrase: str = "",
         random_bytes: RandomBytes,
-        cost: PassphraseCost = PassphraseCost(),
+        cost: PassphraseCost = DEFAULT_COST,
     ) -> Home:
         """Make one for the identity behind ``code``, with a new device.
 
@@ -77,7 +78,7 @@ class Home:
     def in_memory(cls, code: RecoveryCode, *, name: str = "", random_bytes: RandomBytes) -> Home:
         """One that is gone with the process: for simulations and load tests."""
         database = HomeDatabase.open(":memory:")
-        return cls._furnish(database, NoLock(), code, name, "", random_bytes, PassphraseCost())
+        return cls._furnish(database, NoLock(), code, name, "", random_bytes, DEFAULT_COST)
 
     @classmethod
     def _furnish(

@@ -1,4 +1,4 @@
-"""Which nodes a user talks to: the named ones first, then those met before; any that answers will do."""
+"""Which nodes a user talks to: the named ones first, then those met before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tries several ways to one end, each a little after the one before, and takes the first that works.
+"""Tries several ways to one end, each a little after the other, and takes the first that works.
 
 The idea of RFC 8305 (Happy Eyeballs): a dead address must not cost its whole timeout.
 """

@@ -182,8 +182,8 @@ class Reading:
             case Part():
                 self._part(content, content.body, identity, device, now, batch)
             case Receipt(ids=ids):
-                for id in ids:
-                    self._confirmed(identity, device, id, batch)
+                for content_id in ids:
+                    self._confirmed(identity, device, content_id, batch)
                 return
             case SessionRequest():
                 self._send_again(identity, batch)
@@ -203,7 +203,7 @@ class Reading:
 
     def _message(
         self,
-        id: bytes,
+        message_id: bytes,
         text: str,
         at: tuple[int, int],
         identity: bytes,
@@ -213,7 +213,7 @@ class Reading:
     ) -> None:
         new = self._database.add_message(
             peer=identity,
-            id=id,
+            message_id=message_id,
             outgoing=False,
             state=MessageState.RECEIVED,
             sender_device=device,
@@ -223,7 +223,7 @@ class Reading:
             text=text,
         )
         if new:
-            saved = self._database.message(identity, id, outgoing=False)
+            saved = self._database.message(identity, message_id, outgoing=False)
             assert saved is not None
             batch.messages.append(saved)
 
@@ -263,9 +263,9 @@ class Reading:
         for given_up in unfinished[: max(0, len(unfinished) - MAX_JOINING)]:
             self._database.remove_parts(identity, given_up)
 
-    def _confirmed(self, identity: bytes, device: bytes, id: bytes, batch: Batch) -> None:
+    def _confirmed(self, identity: bytes, device: bytes, content_id: bytes, batch: Batch) -> None:
         known = self._database.device(identity, device)
-        for outgoing in self._database.confirmed(identity, id):
+        for outgoing in self._database.confirmed(identity, content_id):
             self._database.remove_outgoing(outgoing.seq)
             if known is not None and known.introduction is Introduction.SENT:
                 # Until now our name and mailbox rode on everything that had room for them.

@@ -280,7 +280,7 @@ class HomeDatabase:
         self,
         *,
         peer: bytes,
-        id: bytes,
+        message_id: bytes,
         outgoing: bool,
         state: MessageState,
         counter: int,
@@ -295,29 +295,34 @@ class HomeDatabase:
                 "INSERT OR IGNORE INTO message (peer, id, outgoing, state, sender_device, counter,"
                 " sent_ms, received_ms, sealed_text, shown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 peer,
-                id,
+                message_id,
                 outgoing,
                 state,
                 sender_device,
                 counter,
                 sent_ms,
                 received_ms,
-                self._seal("message", peer + id, text.encode()),
+                self._seal("message", peer + message_id, text.encode()),
                 outgoing,
             )
         )
 
-    def message(self, peer: bytes, id: bytes, *, outgoing: bool) -> HistoryMessage | None:
+    def message(self, peer: bytes, message_id: bytes, *, outgoing: bool) -> HistoryMessage | None:
         row = self._one(
             f"SELECT {_MESSAGE} FROM message WHERE peer = ? AND outgoing = ? AND id = ?",
             peer,
             outgoing,
-            id,
+            message_id,
         )
         return None if row is None else self._message(row)
 
     def set_message_state(
-        self, peer: bytes, id: bytes, state: MessageState, copies: int = 0, replicas: int = 0
+        self,
+        peer: bytes,
+        message_id: bytes,
+        state: MessageState,
+        copies: int = 0,
+        replicas: int = 0,
     ) -> None:
         """Of an outgoing message; what was delivered stays delivered."""
         self._run(
@@ -327,7 +332,7 @@ class HomeDatabase:
             copies,
             replicas,
             peer,
-            id,
+            message_id,
         )
 
     def unshown(self, peer: bytes | None = None) -> list[HistoryMessage]:
@@ -361,16 +366,16 @@ class HomeDatabase:
         return [self._message(row) for row in reversed(rows)]
 
     def _message(self, row: Any) -> HistoryMessage:
-        seq, peer, id, outgoing, state, *rest = row
-        rest[-1] = self._unseal("message", peer + id, rest[-1]).decode()
-        return HistoryMessage(seq, peer, id, bool(outgoing), MessageState(state), *rest)
+        seq, peer, message_id, outgoing, state, *rest = row
+        rest[-1] = self._unseal("message", peer + message_id, rest[-1]).decode()
+        return HistoryMessage(seq, peer, message_id, bool(outgoing), MessageState(state), *rest)
 
     # -- outbox ----------------------------------------------------------------------------------
 
     def add_outgoing(
         self,
         *,
-        id: bytes,
+        content_id: bytes,
         peer: bytes,
         content: bytes,
         expires_hours: int,
@@ -381,11 +386,11 @@ class HomeDatabase:
         row = self._one(
             "INSERT INTO outgoing (id, peer, device, message, sealed_content, expires_hours)"
             " VALUES (?, ?, ?, ?, ?, ?) RETURNING seq",
-            id,
+            content_id,
             peer,
             device,
             message,
-            self._seal("outgoing", peer + id, content),
+            self._seal("outgoing", peer + content_id, content),
             expires_hours,
         )
         return int(row[0])
@@ -428,9 +433,11 @@ class HomeDatabase:
         """Let go of it, and of its parcels."""
         self._run("DELETE FROM outgoing WHERE seq = ?", seq)
 
-    def confirmed(self, peer: bytes, id: bytes) -> list[Outgoing]:
-        """What a receipt from ``peer`` for the content ``id`` lets go of."""
-        rows = self._all(f"SELECT {_OUTGOING} FROM outgoing WHERE peer = ? AND id = ?", peer, id)
+    def confirmed(self, peer: bytes, content_id: bytes) -> list[Outgoing]:
+        """What a receipt from that person for that content lets go of."""
+        rows = self._all(
+            f"SELECT {_OUTGOING} FROM outgoing WHERE peer = ? AND id = ?", peer, content_id
+        )
         return [self._outgoing(row) for row in rows]
 
     def overdue_outgoing(self, now_hours: int) -> list[Outgoing]:
@@ -514,9 +521,11 @@ class HomeDatabase:
         self._run("UPDATE parcel SET envelope = ? WHERE seq = ?", envelope, seq)
 
     def _outgoing(self, row: Any) -> Outgoing:
-        seq, id, peer, device, message, sealed, expires_hours, addressed = row
-        content = self._unseal("outgoing", peer + id, sealed)
-        return Outgoing(seq, id, peer, device, message, content, expires_hours, bool(addressed))
+        seq, content_id, peer, device, message, sealed, expires_hours, addressed = row
+        content = self._unseal("outgoing", peer + content_id, sealed)
+        return Outgoing(
+            seq, content_id, peer, device, message, content, expires_hours, bool(addressed)
+        )
 
     # -- what was received -----------------------------------------------------------------------
 
@@ -599,20 +608,20 @@ class HomeDatabase:
 
     # -- receipts --------------------------------------------------------------------------------
 
-    def owe_receipt(self, peer: bytes, id: bytes) -> None:
-        self._run("INSERT OR IGNORE INTO receipt VALUES (?, ?)", peer, id)
+    def owe_receipt(self, peer: bytes, content_id: bytes) -> None:
+        self._run("INSERT OR IGNORE INTO receipt VALUES (?, ?)", peer, content_id)
 
     def receipts_owed(self) -> dict[bytes, list[bytes]]:
         """The ids to confirm, by person."""
         owed: dict[bytes, list[bytes]] = {}
-        for peer, id in self._all("SELECT peer, id FROM receipt ORDER BY peer, id"):
-            owed.setdefault(peer, []).append(id)
+        for peer, content_id in self._all("SELECT peer, id FROM receipt ORDER BY peer, id"):
+            owed.setdefault(peer, []).append(content_id)
         return owed
 
     def receipts_sent(self, peer: bytes, ids: Sequence[bytes]) -> None:
         with self.transaction():
-            for id in ids:
-                self._run("DELETE FROM receipt WHERE peer = ? AND id = ?", peer, id)
+            for content_id in ids:
+                self._run("DELETE FROM receipt WHERE peer = ? AND id = ?", peer, content_id)
 
 
 def _parcel(row: Any) -> Parcel:

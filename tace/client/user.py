@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -46,7 +47,7 @@ class UserEvents(Protocol):
         """The state of a message of ours may have changed."""
 
     def unreadable(self, identity: bytes) -> None:
-        """Something claims to come from that person and cannot be read; a new session is asked for."""
+        """Something that claims to be from that person cannot be read; it is asked for again."""
 
     def connected(self, address: NodeAddress) -> None:
         """Messages are pushed from that node now."""
@@ -131,7 +132,7 @@ class User:
         reading = Reading(database, home.own, publisher, self._addressing, random_bytes)
         self._inbox = Inbox(home.own, nodes, reading, clock, self)
         self._showing: Showing | None = None
-        self._caught_up: Deferred[bool] | None = None
+        self._caught_up: Deferred[bool | TaceError] | None = None
         self._lost: Deferred[TaceError] | None = None
         self._flushing = Periodic("outbox", clock, self._until_due, self._flush_quietly)
         self._following: Deferred[None] | None = None
@@ -155,20 +156,16 @@ class User:
         :raises TooLarge: more than 64 KiB.
         """
         self._not_oneself(identity)
-        try:
+        # Without a node it is encrypted with what is known, or waits for the first that answers.
+        with suppress(NoNode):
             await self._outbox.look_up(identity, looked_up_within_seconds)
-        except NoNode:
-            # It is encrypted with what is known, or waits for the first node that answers.
-            pass
         message = self._addressing.write(identity, text, self._clock.seconds())
-        try:
+        with suppress(NoNode):
             await self._outbox.flush()
             message = self._message(message)
             if message.state in (MessageState.QUEUED, MessageState.PARTIAL):
                 await deferLater(self._clock, FIRST_SECONDS)
                 await self._outbox.flush()
-        except NoNode:
-            pass
         return self._message(message)
 
     def write(self, identity: bytes, text: str) -> HistoryMessage:
@@ -225,17 +222,19 @@ class User:
     async def _collect(self) -> bool:
         last: TaceError | None = None
         for _ in range(INBOX_ATTEMPTS):
-            caught_up: Deferred[bool] = Deferred()
+            caught_up: Deferred[bool | TaceError] = Deferred()
             self._caught_up = caught_up
             self._lost = Deferred()
-            self._lost.addCallback(_fail_with, caught_up)
+            self._lost.addCallback(_end_with, caught_up)
             try:
                 connection = await self._inbox.open()
                 self._outbox.avoid(connection.address)
                 await self._tend_outbox()
-                complete = await caught_up
+                outcome = await caught_up
+                if isinstance(outcome, TaceError):
+                    raise outcome
                 await self._inbox.idle()
-                return complete
+                return outcome
             except (Failure, Refusal) as error:
                 last = error
         raise NoNode(f"the connection broke again and again ({last})")
@@ -265,11 +264,9 @@ class User:
         await self._flushing.stop()
         self._receipts.stop()
         if following is not None:
-            try:
+            # What does not go stays owed.
+            with suppress(TaceError):
                 await self._receipts.send()
-            except TaceError:
-                # They stay owed.
-                pass
         self._stamper.stop()
         self._inbox.close()
         self._outbox.close()
@@ -362,8 +359,8 @@ class User:
             return LOOK_EVERY_SECONDS
         return min(LOOK_EVERY_SECONDS, max(0.0, due - self._clock.seconds()))
 
-    def _tell_changed(self, peer: bytes, id: bytes) -> None:
-        message = self._database.message(peer, id, outgoing=True)
+    def _tell_changed(self, peer: bytes, message_id: bytes) -> None:
+        message = self._database.message(peer, message_id, outgoing=True)
         if message is not None:
             self._events.changed(message)
 
@@ -383,6 +380,6 @@ class User:
         )
 
 
-def _fail_with(reason: TaceError, waiting: Deferred[bool]) -> None:
+def _end_with(reason: TaceError, waiting: Deferred[bool | TaceError]) -> None:
     if not waiting.called:
-        waiting.errback(reason)
+        waiting.callback(reason)

@@ -5,7 +5,7 @@ associated data). The key's own form in the database:
 
 ``version u8 = 1 | form u8`` and then, form 0 (no passphrase): ``key 32``; form 1:
 ``salt 16 | memory KiB u32 | passes u32 | lanes u8 | nonce 12 | sealed key 48``, sealed under
-Argon2id (RFC 9106) of the passphrase. So a passphrase can be set or changed without touching the rest.
+Argon2id (RFC 9106) of the passphrase. So a passphrase can be changed without touching the rest.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ class PassphraseCost:
     lanes: int = 4
 
 
+DEFAULT_COST = PassphraseCost()
+
+
 class Vault:
     """Seals and opens the secrets of one home."""
 
@@ -68,7 +71,7 @@ class Vault:
         except (InvalidTag, ValueError):
             raise HomeError("the home is damaged: a secret in it does not open") from None
 
-    def key_form(self, passphrase: str, cost: PassphraseCost = PassphraseCost()) -> bytes:
+    def key_form(self, passphrase: str, cost: PassphraseCost = DEFAULT_COST) -> bytes:
         """How the home key is to be stored; an empty passphrase leaves it in the open."""
         if not passphrase:
             return _HEAD.pack(_VERSION, _OPEN) + self._key

@@ -59,7 +59,7 @@ class SqliteStore:
     :param max_bytes: the most the files may take, at least 1 MiB; 0 for no limit. Below 64 MiB the
         log of one large commit may pass it for a moment.
     :param synchronous: ``full``, or ``off`` for tests, which loses commits in a power cut.
-    :param trace: told of every statement of the writer, in its thread.
+    :param trace: told of every statement, in the thread that runs it.
     :raises StartError: one line why not: another node has it, damaged, of a newer tace ...
     """
 
@@ -90,7 +90,8 @@ class SqliteStore:
         except BaseException:
             self._lock.release()
             raise
-        writer.set_trace_callback(trace)
+        for connection in (writer, reader):
+            connection.set_trace_callback(trace)
         serving = Reads(reader)
         self._writer: Turns[Write] = Turns(
             "store writer",

@@ -76,9 +76,7 @@ class Person:
         self.random = random.Random(f"{name} {directory.name}")
         self.code = code or RecoveryCode.generate(self.random.randbytes)
         self.given = [network.nodes[index].address for index in nodes]
-        Home.create(
-            directory, self.code, name=name, random_bytes=self.random.randbytes
-        ).close()
+        Home.create(directory, self.code, name=name, random_bytes=self.random.randbytes).close()
         self.screen = Screen()
 
     @property

@@ -34,7 +34,9 @@ class Crashes(TestCase):
         bob.receive()
         return network, alice, bob
 
-    def killed_at(self, person: Person, step: int, command: Callable[[User], Awaitable[object]]) -> bool:
+    def killed_at(
+        self, person: Person, step: int, command: Callable[[User], Awaitable[object]]
+    ) -> bool:
         """Run a command that dies at that step; False when it ended before."""
         fuse = Fuse(step)
         user: User | None = None
@@ -53,6 +55,8 @@ class Crashes(TestCase):
         for node in person.network.nodes:
             for session in list(node.sessions):
                 session.broken()
+        # What ran in the background was killed as well, and logged it.
+        self.flushLoggedErrors(Crashed)
         return fuse.burnt
 
     def test_the_sender_dies(self) -> None:

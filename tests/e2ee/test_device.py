@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.e2ee.device import CERTIFICATE_BYTES, Certificate, DeviceKeys, device_id
+from tace.e2ee.labels import E2eeLabel
 from tace.errors import Malformed
 from tace.identity.keys import SigningKey
 from tace.ids import KIND_CONTACTS, KIND_REQUESTS
@@ -69,6 +70,15 @@ class CertificateTests(SynchronousTestCase):
         """A key that stands for both device and inbox is refused."""
         doubled = DeviceKeys(KEYS.agreement, KEYS.agreement, KEYS.requests, KEYS.contacts)
         self.assertRaises(Malformed, Certificate.sign, IDENTITY, doubled, 500_000)
+
+    def test_off_the_curve(self) -> None:
+        """Keys that are no points are refused though the identity signed them."""
+        off_curve = b"\x02" + b"\xff" * 32
+        encoded = Certificate.sign(IDENTITY, KEYS, 500_000).encoded
+        for key in (KEYS.agreement.public, KEYS.inbox.public):
+            signed = encoded[:103].replace(key, off_curve)
+            signature = IDENTITY.sign(E2eeLabel.CERTIFICATE, signed)
+            self.assertRaises(Malformed, Certificate.parse, signed + signature)
 
     def test_when_it_holds(self) -> None:
         """Until 30 days after its end, and never one that claims to live much over 30 days."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.e2ee.agreement import AgreementKey
 from tace.e2ee.pqxdh import SessionKeys
 from tace.e2ee.ratchet import (
+    MAX_COUNT,
     MAX_SKIP,
     MAX_SKIPPED_KEYS,
     OVERHEAD_BYTES,
@@ -139,6 +141,24 @@ class RatchetTests(SynchronousTestCase):
         message = self.ann.send(b"text")
         with self.assertRaises(Tampered):
             decrypt(self.ben.ratchet, message, b"other", self.ben.random_bytes)
+
+    def test_ratchet_key_that_is_no_point(self) -> None:
+        """A peer that sends one is refused, and nothing has changed."""
+        self.ann.ratchet = msgspec.structs.replace(
+            self.ann.ratchet, own_public=b"\x02" + b"\xff" * 32
+        )
+        before = self.ben.ratchet
+        self.assertRaises(Tampered, self.ben.receive, self.ann.send(b"text"))
+        self.assertIs(before, self.ben.ratchet)
+
+    def test_chain_that_is_full(self) -> None:
+        """After 2**32 - 1 messages in one chain it is over."""
+        sending = self.ann.ratchet.sending
+        assert sending is not None
+        full = msgspec.structs.replace(sending, count=MAX_COUNT - 1)
+        self.ann.ratchet = msgspec.structs.replace(self.ann.ratchet, sending=full)
+        self.ann.send(b"the last")
+        self.assertRaises(ValueError, self.ann.send, b"one more")
 
     def test_too_short(self) -> None:
         """Bytes that cannot be a message."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.e2ee.base32 import ALPHABET
+from tace.e2ee.base32 import ALPHABET, CheckedBase32
 from tace.e2ee.recovery import BadRecoveryCode, RecoveryCode
 
 CODE = RecoveryCode(bytes(range(16)))
@@ -88,3 +88,4 @@ class RecoveryCodeTests(SynchronousTestCase):
     def test_wrong_length(self) -> None:
         """A code has 16 bytes."""
         self.assertRaises(ValueError, RecoveryCode, bytes(15))
+        self.assertRaises(ValueError, CheckedBase32(b"label", 16, 30).encode, bytes(15))

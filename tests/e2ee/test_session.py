@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.e2ee.device import Certificate
@@ -107,6 +108,17 @@ class SessionTests(SynchronousTestCase):
         self.ben.receive(self.ann, self.ann.send(self.ben, b"x"))
         self.assertEqual(Undecryptable(Reason.KEY_GONE), self.ben.receive(self.ann, old))
         self.assertEqual(CONSUMED_WINDOW * 8, len(self.ben.pair(self.ann).consumed))
+
+    def test_only_whole_tags_count(self) -> None:
+        """Bytes of two neighbouring tags that happen to look like a third are no duplicate."""
+        self._met()
+        message = self.ann.send(self.ben, b"text")
+        tag = Inner.parse(message).consumed_tag
+        crossed = msgspec.structs.replace(
+            self.ben.pair(self.ann), consumed=bytes(4) + tag + bytes(4)
+        )
+        self.ben.pairs[self.ann.own.id] = crossed
+        self._opens(self.ben.receive(self.ann, message), b"text")
 
     def test_sender_rolled_back_is_no_duplicate(self) -> None:
         """A new text under a used place is not acked in silence: it cannot be read, and is said."""

@@ -49,12 +49,19 @@ NOBODY = b"\x99" * 32
 class ContractNode(Protocol):
     """A node as these tests see it."""
 
-    links: Links
-    node: NodeId
-    address: str
-    """``host:port``, to be introduced to."""
-    heard: Heard
-    """Subscribed to the links."""
+    @property
+    def links(self) -> Links: ...
+
+    @property
+    def node(self) -> NodeId: ...
+
+    @property
+    def address(self) -> str:
+        """``host:port``, to be introduced to."""
+
+    @property
+    def heard(self) -> Heard:
+        """Subscribed to the links."""
 
 
 class Serving:

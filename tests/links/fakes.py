@@ -18,7 +18,7 @@ from twisted.internet.error import (
     ConnectionLost,
     TCPTimedOutError,
 )
-from twisted.internet.interfaces import IReactorTCP, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IReactorTCP, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -189,7 +189,7 @@ class Connector:
         self.stopConnecting()
 
 
-@implementer(IReactorTCP, IReactorTime)
+@implementer(IReactorTCP)
 class MemoryReactor:
     """One host's reactor: sockets of the memory network, time of its clock."""
 
@@ -226,6 +226,19 @@ class MemoryReactor:
         return connector
 
 
+class TurnClock(Clock):
+    """A fake clock that, like the reactor, runs in one turn only what was due when it began."""
+
+    def advance(self, amount: float) -> None:
+        self.rightNow += amount
+        due = [call for call in self.calls if call.getTime() <= self.rightNow]
+        for call in sorted(due, key=lambda call: call.getTime()):
+            if call.active():
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+
+
 class MemoryNetwork:
     """Hosts, their listening ports and the connections between them.
 
@@ -233,7 +246,7 @@ class MemoryNetwork:
     """
 
     def __init__(self, fragment: int = 0, start_seconds: float = 1_700_000_000.0) -> None:
-        self.clock = Clock()
+        self.clock = TurnClock()
         self.clock.advance(start_seconds)
         self.fragment = fragment
         self.listening: dict[tuple[str, int], Any] = {}

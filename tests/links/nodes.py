@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from tace.config import LinksSettings
 from tace.identity.keys import SigningKey
@@ -91,7 +91,7 @@ class MemoryNode:
             Own(self.record),
             book,
             reactor,
-            _Shifted(reactor, clock_seconds_off) if clock_seconds_off else reactor,
+            cast(Any, _Shifted(reactor, clock_seconds_off)),
             Random(number),
             self.counts,
             requests_stamp_bits=requests_stamp_bits,

@@ -458,6 +458,6 @@ class GoodbyeTests(SynchronousTestCase):
     def test_before_the_hello(self) -> None:
         """A node that refuses us may say so without having said who it is."""
         self.assertEqual(
-            PeerSession().receive(frame(Goodbye("wrong-network"))),
+            receive(PeerSession(), frame(Goodbye("wrong-network"))),
             [GoodbyeArrived("wrong-network", "")],
         )
