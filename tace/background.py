@@ -35,7 +35,8 @@ def background(name: str, coroutine: Coroutine[Any, Any, Any]) -> Deferred[None]
 class Periodic:
     """Runs a coroutine function again and again, ``interval()`` seconds after the last run ended.
 
-    A round that fails is logged and counted, and the next one comes all the same.
+    A round that fails is logged and counted, and the next one comes all the same. Rounds never
+    overlap.
 
     :param interval: seconds until the next round, asked anew each time.
     """
@@ -55,9 +56,13 @@ class Periodic:
         self._running: Deferred[None] | None = None
         self._cancel: Callable[[], None] = lambda: None
         self._wanted = False
+        self._ended = False
         self._soon = False
 
     def start(self, *, delay: float | None = None) -> None:
+        """The first round comes after ``delay`` (default: the interval). Not after a stop."""
+        if self._ended:
+            return
         self._wanted = True
         self._schedule(self._interval() if delay is None else delay)
 
@@ -71,8 +76,9 @@ class Periodic:
             self._schedule(delay)
 
     def stop(self) -> Deferred[None]:
-        """No further round; fires when the one that is running has ended (it is cancelled)."""
+        """No further round, ever; fires when the one that is running has ended (it is cancelled)."""
         self._wanted = False
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -81,7 +87,8 @@ class Periodic:
             done.callback(None)
         else:
             self._running.addBoth(lambda _: done.callback(None))
-            self._cancel()
+            cancel, self._cancel = self._cancel, lambda: None
+            cancel()
         return done
 
     def _schedule(self, delay: float) -> None:
@@ -91,10 +98,12 @@ class Periodic:
 
     def _fire(self) -> None:
         self._timer = None
-        work = Deferred.fromCoroutine(self._once())
-        self._cancel = work.cancel
+        # Set before the round begins: what it does at once may call soon() or stop().
         ended: Deferred[None] = Deferred()
         self._running = ended
+        self._cancel = lambda: None
+        work = Deferred.fromCoroutine(self._once())
+        self._cancel = work.cancel
 
         def finish(result: object) -> None:
             self._running = None
@@ -102,11 +111,13 @@ class Periodic:
                 failures[self._name] = failures.get(self._name, 0) + 1
                 _log.failure("background work failed: {name}", result, name=self._name)
             ended.callback(None)
-            if self._wanted and self._timer is None:
+            if self._wanted:
                 self._schedule(0.0 if self._soon else self._interval())
             self._soon = False
 
         work.addBoth(finish)
+        if self._ended:
+            work.cancel()
 
     async def _once(self) -> None:
         await self._round()

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from tace.background import Periodic, background
 from tace.config import Settings
 from tace.delivery.collect import Collect
 from tace.delivery.deposit import Deposit
 from tace.delivery.lookup import RecordLookup
-from tace.errors import LinkLost
+from tace.errors import InternalError, LinkLost, Refusal
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
@@ -33,6 +34,7 @@ from tace.seams import Counters, LinkEvents, Links, Procedure, Store
 from tace.wire.message import Message, Request
 
 A = TypeVar("A", bound=Message)
+_log = Logger()
 EXCHANGE_SECONDS = 300.0
 PROBE_DEAD_SECONDS = 5.0
 UPKEEP_SECONDS = 60.0
@@ -95,7 +97,14 @@ class LocalToo:
 
 
 async def _answer(procedure: Procedure, node: NodeId, message: Message) -> Any:
-    return await procedure(node, message)
+    """As over a link: what the procedure raises comes back as a refusal."""
+    try:
+        return await procedure(node, message)
+    except (Refusal, CancelledError):
+        raise
+    except Exception as error:
+        _log.failure("{name} failed at this node itself", name=type(message).__name__)
+        raise InternalError("this node failed at it") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -40,6 +40,9 @@ from tace.node import make_node
 
 STOP_SECONDS = 8.0
 """How long what is in flight may take; the process ends within 10 seconds of the signal."""
+
+_STATUS_BYTES = 98
+"""What twistd reads from its background process, less two bytes."""
 
 
 class Options(TwistedOptions):
@@ -72,9 +75,8 @@ def makeService(options: Options) -> Service:
         node,
         reactor,
         log_observer=log_observer(settings.node.log_level, options.parent),
-        stderr=sys.__stderr__,
         exit_on_signals=exit_on_signals,
-        give_up=exit_now,
+        give_up=exit_with(options.parent or {}),
     )
 
 
@@ -113,9 +115,8 @@ class NodeService(Service):
 
     :param node: the service that does the work.
     :param log_observer: what twistd is to log with; None leaves that to twistd.
-    :param stderr: the operator's terminal (twistd redirects ``sys.stderr`` to its log).
     :param exit_on_signals: called with the reactor: makes SIGTERM and SIGINT stop it.
-    :param give_up: ends the process of a node that could not start.
+    :param give_up: says why a node cannot start, and ends the process.
     """
 
     _log = Logger()
@@ -126,15 +127,13 @@ class NodeService(Service):
         reactor: Any,
         *,
         log_observer: ILogObserver | None,
-        stderr: TextIO | None,
         exit_on_signals: Callable[[Any], None],
-        give_up: Callable[[], NoReturn],
+        give_up: Callable[[str], NoReturn],
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._node = node
         self._reactor = reactor
         self._log_observer = log_observer
-        self._stderr = stderr
         self._exit_on_signals = exit_on_signals
         self._give_up = give_up
         self._stop_seconds = stop_seconds
@@ -178,20 +177,34 @@ class NodeService(Service):
         try:
             start()
         except (StartError, SystemExit) as error:
-            if str(error):
-                print(f"tace: {error}", file=self._stderr, flush=True)
-            self._give_up()
+            self._log.critical("{error}", error=error)
+            self._give_up(f"tace: {error}")
         except Exception:
-            traceback.print_exc(file=self._stderr)
-            self._give_up()
+            self._give_up(traceback.format_exc().rstrip())
 
 
-def exit_now() -> NoReturn:
-    """Ends the process with exit status 1, whatever threads a half-started node has running."""
-    sys.stdout.flush()
-    if sys.__stderr__ is not None:
-        sys.__stderr__.flush()
-    os._exit(1)
+def exit_with(twistd: Mapping[str, Any]) -> Callable[[str], NoReturn]:
+    """Says why on the operator's terminal and ends the process with exit status 1.
+
+    At once, whatever threads a half-started node has running.
+
+    :param twistd: twistd's options. In the background the terminal belongs to the process that
+        waits at the other end of ``statusPipe``, and twistd would leave it waiting.
+    """
+
+    def give_up(text: str) -> NoReturn:
+        pipe = twistd.get("statusPipe")
+        if pipe is not None:
+            os.write(pipe, b"1 " + text.encode()[:_STATUS_BYTES])
+        elif sys.__stderr__ is not None:
+            # Twisted has put its log in the place of sys.stderr.
+            print(text, file=sys.__stderr__, flush=True)
+        if twistd.get("pidfile"):
+            Path(twistd["pidfile"]).unlink(missing_ok=True)
+        sys.stdout.flush()
+        os._exit(1)
+
+    return give_up
 
 
 def exit_on_signals(reactor: Any) -> None:

@@ -87,8 +87,13 @@ class Program(ProcessProtocol):
         for gone in self._gone:
             gone.callback(None)
 
+    @property
+    def printed(self) -> str:
+        """What it printed so far; standard errors last."""
+        return (self._output + self._errors).decode(errors="replace")
+
     def _look(self) -> None:
-        printed = (self._output + self._errors).decode(errors="replace")
+        printed = self.printed
         waiting, self._awaited = self._awaited, []
         for text, awaited in waiting:
             if text in printed:

@@ -19,13 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tace.config import default_settings
 from tace.errors import SettingsError, StartError
+from tace.lab.process import twistd_command
 from tace.tap import NodeService, Options, check_outside, exit_on_signals, log_observer
-from tests.processes import Ended, Program, twistd
-
-
-def give_up() -> NoReturn:
-    """Stands for the end of the process."""
-    raise SystemExit(1)
+from tests.processes import Ended, Program, environment, twistd
 
 
 class FakeNode(Service):
@@ -58,17 +54,21 @@ class Life(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = FakeNode()
         self.reactor = MemoryReactorClock()
-        self.stderr = io.StringIO()
+        self.said: list[str] = []
         self.signals: list[Any] = []
         self.service = NodeService(
             self.node,
             self.reactor,
             log_observer=None,
-            stderr=self.stderr,
             exit_on_signals=self.signals.append,
-            give_up=give_up,
+            give_up=self.give_up,
             stop_seconds=8,
         )
+
+    def give_up(self, text: str) -> NoReturn:
+        """Stands for the end of the process."""
+        self.said.append(text)
+        raise SystemExit(1)
 
     def test_start(self) -> None:
         """In twistd's order; signals are taken over, again when the reactor has set its own."""
@@ -81,24 +81,22 @@ class Life(SynchronousTestCase):
         self.assertEqual(self.signals, [self.reactor, self.reactor])
 
     def test_cannot_start(self) -> None:
-        """Whichever way and time a node says so: one line for the operator, exit status 1."""
+        """Whichever way and time a node says so: one line for the operator."""
         for attribute in ("privileged_error", "start_error"):
             for error in (StartError("port 6512 is taken"), SystemExit("port 6512 is taken")):
                 self.setUp()
                 setattr(self.node, attribute, error)
-                with self.assertRaises(SystemExit) as caught:
+                with self.assertRaises(SystemExit):
                     self.service.privilegedStartService()
                     self.service.startService()
-                self.assertEqual(caught.exception.code, 1)
-                self.assertEqual(self.stderr.getvalue(), "tace: port 6512 is taken\n")
+                self.assertEqual(self.said, ["tace: port 6512 is taken"])
 
     def test_broken(self) -> None:
         """A mistake of ours: its traceback, and no process that only seems to run."""
         self.node.start_error = ZeroDivisionError("zero")
         with self.assertRaises(SystemExit):
             self.service.startService()
-        self.assertIn("Traceback", self.stderr.getvalue())
-        self.assertTrue(self.stderr.getvalue().endswith("ZeroDivisionError: zero\n"))
+        self.assertRegex(self.said[0], r"(?s)^Traceback .*ZeroDivisionError: zero$")
 
     def test_stop_waits(self) -> None:
         """Until the node has finished what is in flight."""
@@ -130,9 +128,8 @@ class Life(SynchronousTestCase):
             self.node,
             self.reactor,
             log_observer=observer,
-            stderr=None,
             exit_on_signals=self.signals.append,
-            give_up=give_up,
+            give_up=self.give_up,
         )
         application = Application("tace")
         service.setServiceParent(application)
@@ -315,6 +312,19 @@ class Processes(TestCase):
         ended = await self.start(config).ended
         self.assertEqual(ended.status, 1, ended)
         self.assertRegex(ended.errors, rf"^tace: [^\n]*{self.directory}/file[^\n]*\n$")
+
+    async def test_background(self) -> None:
+        """Without -n: the waiting process tells the reason and fails, and no pid file stays."""
+        (self.directory / "file").write_text("")
+        config = self.config('[node]\ndata_dir = "file/node"\n')
+        command = [*twistd_command(), "--pidfile=pid", "--logfile=log", "tace", config]
+        program = Program(reactor, command, str(self.directory), environment())
+        self.addCleanup(program.end)
+        ended = await program.ended
+        self.assertEqual(ended.status, 1, ended)
+        self.assertRegex(ended.errors, "An error has occurred: .*tace: .*data_dir")
+        self.assertIn("cannot be written", (self.directory / "log").read_text())
+        self.assertFalse((self.directory / "pid").exists())
 
     async def test_stop(self) -> None:
         """After either signal it ends by itself, with exit status 0, and can be started again."""

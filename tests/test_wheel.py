@@ -24,6 +24,12 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 print([maker.tapname for maker in getPlugins(IServiceMaker)].count("tace"))
 """
+_IMPORTS = """
+import tace.tap, tace.cli.main
+for entry in tace.cli.main.COMMANDS.values():
+    assert getattr(__import__(entry.module, fromlist=["x"]), entry.attribute)
+print(tace.tap.__file__)
+"""
 
 
 class Wheel(SynchronousTestCase):
@@ -71,3 +77,7 @@ class Wheel(SynchronousTestCase):
     def test_plugin(self) -> None:
         """twistd finds the plugin, once."""
         self.assertEqual(self.installed(_PLUGINS).strip(), "1")
+
+    def test_imports(self) -> None:
+        """What a node and the command are made of comes from the wheel, and all of it is there."""
+        self.assertIn("site-packages", self.installed(_IMPORTS))

@@ -32,7 +32,7 @@ passphrase_option = click.option(
     "--passphrase",
     "ask_for_passphrase",
     is_flag=True,
-    help=f"Ask for a passphrase that seals the home. {PASSPHRASE_VARIABLE} sets one without asking.",
+    help="Ask for a passphrase that seals the home; TACE_PASSPHRASE sets one without asking.",
 )
 
 

@@ -15,7 +15,7 @@ from tace.client.address import NodeAddress
 from tace.client.home import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
-PASSPHRASE_VARIABLE = "TACE_PASSPHRASE"
+PASSPHRASE_VARIABLE = "TACE_PASSPHRASE"  # noqa: S105 - the name of it
 
 
 class NodeUrl(click.ParamType[NodeAddress]):

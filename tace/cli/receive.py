@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,9 @@ def command(home: Path, nodes: Sequence[NodeAddress], follow: bool, as_json: boo
         try:
             if not follow:
                 return await user.collect()
-            try:
+            # Interrupted: the proper end of it.
+            with suppress(CancelledError):
                 await user.follow()
-            except CancelledError:
-                # Interrupted: the proper end of it.
-                pass
             return True
         finally:
             await user.close()

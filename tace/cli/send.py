@@ -94,7 +94,11 @@ def _text(argument: str) -> str:
     text = argument if argument != "-" else _standard_input()
     if not text:
         raise click.BadParameter("there is nothing to send", param_hint="TEXT")
-    if len(text.encode(errors="surrogatepass")) > MAX_TEXT_BYTES - 16:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise click.BadParameter("the text is not UTF-8", param_hint="TEXT") from None
+    if size > MAX_TEXT_BYTES - 16:
         raise click.BadParameter("at most 64 KiB can be sent as a text", param_hint="TEXT")
     return text
 

@@ -8,9 +8,8 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
+from tace.cli.run import run
 from tace.client.address import NodeAddress
 from tace.client.websocket import WebSocketDialer
 from tace.lab.inquiry import Inquiry
@@ -67,31 +66,16 @@ def command(url: str, json_wanted: bool) -> None:
         address = NodeAddress.parse(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="URL") from None
-    status = ask(address)
+    status = run(lambda reactor: ask(address, reactor))
     if json_wanted:
         click.echo(json.dumps(as_json(status)))
     else:
         show(status, Console(highlight=False))
 
 
-def ask(address: NodeAddress) -> StatusInfo:
-    """Runs the reactor until the node has answered."""
-    from twisted.internet import reactor
-
+async def ask(address: NodeAddress, reactor: Any) -> StatusInfo:
     inquiry = Inquiry(address, WebSocketDialer(reactor))
-    outcome: list[StatusInfo | Failure] = []
-
-    def finish(result: StatusInfo | Failure) -> None:
-        outcome.append(result)
+    try:
+        return await inquiry.status()
+    finally:
         inquiry.close()
-        reactor.stop()
-
-    reactor.callWhenRunning(
-        lambda: Deferred.fromCoroutine(inquiry.status()).addBoth(finish) and None
-    )
-    reactor.run()
-    if not outcome:
-        raise click.Abort
-    if isinstance(outcome[0], Failure):
-        outcome[0].raiseException()
-    return outcome[0]

@@ -20,31 +20,31 @@ def key_text(identity: bytes) -> str:
 
 
 def identity_of(database: HomeDatabase, text: str) -> bytes:
-    """Whom ``text`` means: first as a known name, then as a link, then as a public key.
+    """Whom ``text`` means: a link, a public key, or else a known name.
 
     Names become known by the first message from their owner, who chose them; two people may have
-    the same.
+    the same. Links and keys go first, so that nobody can call themselves by another one's key.
 
     :raises UnknownRecipient: nobody, or more than one; the text is one line for a person.
     """
     text = text.strip()
-    named = database.peers_named(text) if text else []
-    if len(named) == 1:
-        return named[0].identity
-    if named:
-        keys = ", ".join(key_text(peer.identity) for peer in named)
-        raise UnknownRecipient(f"more than one person is called {text!r}: say which key: {keys}")
     if text.lower().startswith(CODE_PREFIX) or "#" in text:
         try:
             return ContactLink.parse(text).identity
         except BadLink as error:
             raise UnknownRecipient(str(error)) from None
     key = _key(text)
-    if key is None:
-        raise UnknownRecipient(
-            f"nobody called {text!r} is known here: give their link or public key the first time"
-        )
-    return key
+    if key is not None:
+        return key
+    named = database.peers_named(text) if text else []
+    if len(named) == 1:
+        return named[0].identity
+    if named:
+        keys = ", ".join(key_text(peer.identity) for peer in named)
+        raise UnknownRecipient(f"more than one person is called {text!r}: say which key: {keys}")
+    raise UnknownRecipient(
+        f"nobody called {text!r} is known here: give their link or public key the first time"
+    )
 
 
 def _key(text: str) -> bytes | None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.client.address import NodeAddress
 from tace.client.addressing import Addressing
@@ -42,6 +42,8 @@ UNCONFIRMED_SECONDS = 30.0
 RECHECK_SECONDS = 120.0
 """Somebody who has not confirmed a message for 30 s is looked up again, at most so often: their
 identity may have been restored on another device."""
+IDLE_SECONDS = 60.0
+"""A connection that sent nothing for so long is closed: who only receives needs just one."""
 MAX_WANTED = 1024
 _HOPELESS = frozenset({"malformed", "expired", "too-far-ahead", "too-large"})
 """Refusals that no other node and no later time will change."""
@@ -77,11 +79,13 @@ class Outbox:
         self._wanted_bits: dict[bytes, int] = {}
         self._connection: Connection | None = None
         self._avoided: NodeAddress | None = None
+        self._used_at = 0.0
+        self._idle_timer: IDelayedCall | None = None
 
     # -- what callers use ------------------------------------------------------------------------
 
     async def connected(self) -> Connection:
-        """The outbox connection, opened when there is none.
+        """The outbox connection, opened when there is none, closed when it is not used.
 
         :raises NoNode: none could be reached.
         """
@@ -90,7 +94,19 @@ class Outbox:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.lost:
             self._connection = await self._nodes.connect(self._avoided)
+        self._used_at = self._clock.seconds()
+        if self._idle_timer is None:
+            self._idle_timer = self._clock.callLater(IDLE_SECONDS, self._close_if_idle)
         return self._connection
+
+    def _close_if_idle(self) -> None:
+        self._idle_timer = None
+        left = self._used_at + IDLE_SECONDS - self._clock.seconds()
+        if left > 0:
+            self._idle_timer = self._clock.callLater(left, self._close_if_idle)
+        elif self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     async def flush(self) -> None:
         """Publish what is due, encrypt what is not, offer everything whose time has come.
@@ -147,6 +163,9 @@ class Outbox:
             self._connection = None
 
     def close(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -155,13 +174,31 @@ class Outbox:
 
     async def _flush(self) -> None:
         self._drop_expired()
-        await self._with_node(self._flush_at)
+        if self._wanted():
+            await self._with_node(self._flush_at)
+
+    def _wanted(self) -> bool:
+        """Is there anything to do at a node?"""
+        now = self._clock.seconds()
+        return (
+            bool(self._database.due_parcels(now, 1))
+            or bool(self._database.unaddressed())
+            or any(self._outdated(peer, now) for peer in self._unconfirmed(now))
+            or self._publisher.due(now)
+        )
+
+    def _unconfirmed(self, now: float) -> list[bytes]:
+        return self._database.waiting_peers(int((now - UNCONFIRMED_SECONDS) * 1000))
+
+    def _outdated(self, identity: bytes, now: float) -> bool:
+        peer = self._database.peer(identity)
+        return peer is None or not 0 <= now - peer.looked_up_seconds < RECHECK_SECONDS
 
     async def _flush_at(self, connection: Connection) -> None:
         now = self._clock.seconds()
         if self._publisher.due(now):
             await self._publish(connection, now)
-        for identity in self._database.waiting_peers(int((now - UNCONFIRMED_SECONDS) * 1000)):
+        for identity in self._unconfirmed(now):
             await self._try_look_up(connection, identity, RECHECK_SECONDS)
         await self._address_all(connection)
         await self._offer_all(connection)
@@ -189,7 +226,8 @@ class Outbox:
             except NoSession:
                 addressed = False
             if addressed:
-                self._database.make_waiting_due(outgoing.seq)
+                # With all that waits for them already, so that it comes in its order.
+                self._database.make_waiting_due(outgoing.peer)
                 return
             if not looked_up:
                 await self._try_look_up(connection, outgoing.peer, 0.0)

@@ -5,6 +5,9 @@ Several processes may have one home open. Whoever reads what it is about to chan
 Everything here is synchronous: a transaction takes about a millisecond and never waits for a node.
 """
 
+# What is put into statements by name are lists of columns from this file.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import sqlite3
@@ -474,14 +477,15 @@ class HomeDatabase:
         )
         return [_parcel(row) for row in rows]
 
-    def make_waiting_due(self, outgoing: int | None = None) -> None:
-        """Offer what waits now: everything, or the parcels of one content."""
-        if outgoing is None:
+    def make_waiting_due(self, peer: bytes | None = None) -> None:
+        """Offer what waits now: everything, or all that is for one person."""
+        if peer is None:
             self._run("UPDATE parcel SET next_seconds = 0 WHERE state = 'waiting'")
         else:
             self._run(
-                "UPDATE parcel SET next_seconds = 0 WHERE state = 'waiting' AND outgoing = ?",
-                outgoing,
+                "UPDATE parcel SET next_seconds = 0 WHERE state = 'waiting'"
+                " AND outgoing IN (SELECT seq FROM outgoing WHERE peer = ?)",
+                peer,
             )
 
     def next_due_seconds(self) -> float | None:

@@ -285,7 +285,7 @@ class User:
                 failures = 0
                 self._outbox.avoid(connection.address)
                 self._events.connected(connection.address)
-                self._flushing.soon()
+                background("outbox", self._tend_outbox_quietly())
                 reason = await self._lost
             except TaceError as error:
                 reason = error
@@ -345,11 +345,20 @@ class User:
         except NoNode:
             self._failures += 1
         except ReplacedIdentity as error:
-            following, self._following = self._following, None
-            if following is not None:
-                following.errback(error)
+            self._end_following(error)
         else:
             self._failures = 0
+
+    async def _tend_outbox_quietly(self) -> None:
+        try:
+            await self._tend_outbox()
+        except ReplacedIdentity as error:
+            self._end_following(error)
+
+    def _end_following(self, error: TaceError) -> None:
+        following, self._following = self._following, None
+        if following is not None:
+            following.errback(error)
 
     def _until_due(self) -> float:
         if self._failures:

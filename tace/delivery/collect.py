@@ -41,6 +41,9 @@ class Collect:
                 clock=self._clock,
                 counters=self._counters,
             )
+        else:
+            # The older lease may be that of a client that has gone: replicas go by the newest.
+            self.renew(lease)
         inbox.begin(lease.mailbox)
         feed.add(inbox)
 

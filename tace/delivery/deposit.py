@@ -129,11 +129,11 @@ class Deposit:
 
 def _judge_envelope(envelope: Envelope, result: PutResult, votes: Votes) -> str:
     """An ``acked`` must prove itself; without a secret it says the message was removed as junk."""
-    if result.code == "acked":
-        if not result.secret:
-            votes.removed = True
-        elif lock_of(result.secret) == envelope.lock:
-            votes.secret = result.secret
-        else:
-            return Malformed.code
+    if result.code != "acked":
+        return result.code if result.code != "removed" else Malformed.code
+    if not result.secret:
+        return "removed"
+    if lock_of(result.secret) != envelope.lock:
+        return Malformed.code
+    votes.secret = result.secret
     return result.code

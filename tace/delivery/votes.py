@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tace.ids import NodeId
 from tace.seams import ReplicaSet
 
-DURABLE = ("stored", "duplicate", "acked")
+DURABLE = ("stored", "duplicate", "acked", "removed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Outcome:
 
     ``state``: ``stored`` (a majority of the members has it on disk), ``partial`` (fewer have, and
     no missing one answers), ``acked`` (an envelope's recipient has opened it; ``secret`` proves
-    it), ``removed`` (its recipient could not unseal it), or a refusal's word.
+    it), ``removed`` (a majority says that its recipient could not unseal it), or a refusal's word.
     ``copies`` counts members only, ``stand_ins`` the copies beyond them.
     """
 
@@ -31,27 +31,40 @@ class Outcome:
 class Votes:
     """The answers to one write, until it is decided."""
 
-    __slots__ = ("_durable", "_refusals", "_set", "_waiting", "removed", "secret")
+    __slots__ = ("_durable", "_refusals", "_removed", "_set", "_waiting", "secret")
 
     def __init__(self, replica_set: ReplicaSet) -> None:
         self._set = replica_set
         self._waiting = set(replica_set.everyone)
         self._durable: set[NodeId] = set()
         self._refusals: Counter[str] = Counter()
+        self._removed: set[NodeId] = set()
         self.secret = b""
-        self.removed = False
 
     def cast(self, node: NodeId, code: str) -> None:
-        """One replica's answer; ``failed`` for none."""
+        """One replica's answer; ``failed`` for none.
+
+        ``removed`` counts as a copy that is not needed any more. It proves nothing, so the word of
+        one replica alone takes no message off its sender's hands.
+        """
         self._waiting.discard(node)
         if code in DURABLE:
             self._durable.add(node)
         else:
             self._refusals[code] += 1
+        if code == "removed":
+            self._removed.add(node)
 
     def _count(self) -> int:
         durable = self._durable
         return sum(node in durable for node in self._set.members)
+
+    @property
+    def _is_removed(self) -> bool:
+        removed = self._removed
+        if not removed:
+            return False
+        return sum(node in removed for node in self._set.members) >= self._set.write_quorum
 
     def expect(self, node: NodeId, replica_set: ReplicaSet) -> None:
         """A redirect has shown a better set: count over that, and wait for this node too."""
@@ -62,7 +75,6 @@ class Votes:
     def decided(self) -> bool:
         return (
             bool(self.secret)
-            or self.removed
             or self._count() >= self._set.write_quorum
             or not self._waiting
         )
@@ -73,7 +85,7 @@ class Votes:
         extra = len(self._durable) - copies
         if self.secret:
             return Outcome("acked", copies, of, self.secret, extra)
-        if self.removed:
+        if self._is_removed:
             return Outcome("removed", copies, of, stand_ins=extra)
         if of and copies >= self._set.write_quorum:
             return Outcome("stored", copies, of, stand_ins=extra)

@@ -57,7 +57,9 @@ class ClientSocket(WebSocketServerProtocol):
     # -- ClientTransport -------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        self.sendMessage(data, isBinary=True)
+        # Autobahn raises for a connection that is closing; what is said to it has no reader.
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(data, isBinary=True)
 
     def close(self) -> None:
         self.sendClose(CLOSE_NORMAL)

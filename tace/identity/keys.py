@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
     SECP256R1,
@@ -66,7 +66,10 @@ class SigningKey:
     @classmethod
     def from_pem(cls, pem: bytes) -> SigningKey:
         """:raises ValueError: not an unencrypted PEM file with a P-256 key."""
-        key = load_pem_private_key(pem, None)
+        try:
+            key = load_pem_private_key(pem, None)
+        except (TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError(str(error)) from None
         if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
             raise ValueError("not a P-256 key")
         return cls(key)

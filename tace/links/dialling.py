@@ -57,7 +57,7 @@ def tcp_endpoint(reactor: Any, timeout_seconds: float) -> DialEndpoint:
         try:
             version = ip_address(host).version
         except ValueError:
-            return HostnameEndpoint(reactor, host.encode("idna"), port, timeout=timeout_seconds)
+            return HostnameEndpoint(reactor, host, port, timeout=timeout_seconds)
         kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
         return kind(reactor, host, port, timeout=timeout_seconds)
 

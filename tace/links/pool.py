@@ -8,9 +8,10 @@ and is asked again over the link that stays.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -29,6 +30,8 @@ from tace.links.dialling import Dialler
 from tace.seams import AddressBook, Counters, LinkEvents
 from tace.wire.session import GOODBYE_DRAINING, GOODBYE_DUPLICATE, GOODBYE_IDLE
 
+T = TypeVar("T")
+
 SHORT_WAIT_SECONDS = 0.5
 """A call to a node in backoff waits this long at most; else it fails at once."""
 LASTING_SECONDS = 5.0
@@ -36,8 +39,6 @@ LASTING_SECONDS = 5.0
 RETIRE_SECONDS = 10.0
 """How long a superfluous link may take to finish what is under way."""
 MAX_SPARE_PER_NODE = 1
-
-
 MAX_UNPROVED = 256
 """Connections that came in or were dialled and have not proved themselves yet."""
 
@@ -48,6 +49,8 @@ class _Dial:
 
     waiting: PendingCalls
     running: Deferred[None] = field(default_factory=Deferred)
+    pausing: bool = True
+    """Nothing has been dialled yet: it waits for its turn, or for the backoff to end."""
 
     def fail(self, error: LinkLost) -> None:
         for call in self.waiting.take_all():
@@ -224,7 +227,7 @@ class LinkPool:
         self._log.debug("link to {node} is up", node=node.hex())
         assert link.peer is not None
         for listener in self._listeners:
-            listener.link_up(link.peer.record)
+            self._tell(listener.link_up, link.peer.record)
 
     def _prefer(self, link: Link) -> None:
         """From now on everything for this node goes over this link."""
@@ -235,6 +238,8 @@ class LinkPool:
         if dial is not None:
             for call in dial.waiting.take_all():
                 link.place(call)
+            if dial.pausing:
+                dial.running.cancel()
 
     def _settle(self, current: Link, new: Link) -> None:
         """Choose between two links to one node."""
@@ -252,7 +257,7 @@ class LinkPool:
             return
         if boot > known_boot:
             # Restarted: whatever was under way or remembered over there is gone.
-            for old in [current, *self._spare.get(node, ())]:
+            for old in [*self._spare.get(node, ()), current]:
                 old.abort("restarted")
             self._adopt(new)
             return
@@ -314,8 +319,8 @@ class LinkPool:
         try:
             # At least one turn of the reactor: nothing is told within the call that asked.
             await deferLater(self._clock, self._wait_seconds(node))
-            if node not in self._links:
-                await self._reach(node)
+            dial.pausing = False
+            await self._reach(node)
         except LinkLost as error:
             reason, reached = error, False
         finally:
@@ -325,7 +330,7 @@ class LinkPool:
             self._counters.count("links_dials_failed")
             self._log.debug("cannot reach {node}: {why}", node=node.hex(), why=str(reason))
             for listener in self._listeners:
-                listener.unreachable(node)
+                self._tell(listener.unreachable, node)
         dial.fail(reason)
         self._keep_up(node)
 
@@ -342,7 +347,14 @@ class LinkPool:
         ended = self._ending.pop(node)
         self._log.debug("link to {node} is lost: {why}", node=node.hex(), why=ended.end)
         for listener in self._listeners:
-            listener.link_lost(node)
+            self._tell(listener.link_lost, node)
+
+    def _tell(self, listen: Callable[[T], None], what: T) -> None:
+        """One listener's accident is neither the link's nor the next listener's."""
+        try:
+            listen(what)
+        except Exception:
+            self._log.failure("a listener to links failed")
 
     def _gauge(self) -> None:
         self._counters.gauge("links_up", len(self._links))

@@ -10,6 +10,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 class SilenceWatch:
     """Watches one link while it is guarded or in doubt; any bytes count as a sign of life.
 
+    A link that is silent for ``ping_after_seconds`` is pinged, and lost when it has been silent for
+    ``lost_after_seconds``. The next look comes when the verdict would have come, so that an idle
+    peer that answers is pinged every ``lost_after - ping_after`` seconds (2 by default), not every
+    second, and a dead one is still found in time.
+
     A verdict never rests on the clock alone: a ping must have gone unanswered for the rest of the
     time, and one more reactor turn is given to bytes that already wait to be read. So neither a
     clock that jumps nor a stall of our own loop condemns a peer.

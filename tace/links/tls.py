@@ -99,6 +99,8 @@ class LinkTls:
     def _new_context(self, now: float) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        # No resumption. OpenSSL still sends a ticket, but one that names a session in a cache
+        # that is off; a resumed session would show the listening side no certificate chain.
         context.set_options(SSL.OP_NO_TICKET)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)

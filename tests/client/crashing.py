@@ -1,4 +1,4 @@
-"""Programs that die at a chosen moment, as by ``kill -9``: nothing they do after it has any effect."""
+"""Programs that die at a chosen moment, as by ``kill -9``: they have no effect after it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Fuse:
 class CrashingDatabase(HomeDatabase):
     """Dies before or after a commit."""
 
-    fuse = Fuse(1_000_000_000)
+    fuse: Fuse = Fuse(1_000_000_000)
 
     def _execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         self.fuse.check()
@@ -88,6 +88,7 @@ class _CrashingScreen(Screen):
 def crashing_program(person: Person, fuse: Fuse) -> User:
     """A program of that person that dies when the fuse has burnt."""
     database = CrashingDatabase.open(person.directory / DATABASE)
+    assert isinstance(database, CrashingDatabase)
     form = database.setting("home_key")
     assert form is not None
     database.unlock(open_vault(form, "", person.random.randbytes))
@@ -104,7 +105,7 @@ def crashing_program(person: Person, fuse: Fuse) -> User:
         return dialled.addCallback(through_fuse)
 
     database.fuse = fuse
-    user = User(
+    return User(
         home,
         dial,
         person.clock,
@@ -114,4 +115,3 @@ def crashing_program(person: Person, fuse: Fuse) -> User:
         given=person.given,
         events=_CrashingScreen(person.screen, fuse),
     )
-    return user

@@ -101,7 +101,8 @@ class Person:
 
     def send(self, to: Person, text: str) -> HistoryMessage:
         """``tace send``"""
-        return self._do(lambda user: user.send(to.identity, text))
+        sent: HistoryMessage = self._do(lambda user: user.send(to.identity, text))
+        return sent
 
     def receive(self) -> list[str]:
         """``tace receive``: the texts that it shows."""

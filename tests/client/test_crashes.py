@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 import contextlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -59,12 +59,15 @@ class Crashes(TestCase):
         self.flushLoggedErrors(Crashed)
         return fuse.burnt
 
+    def send_one(self, to: Person) -> Callable[[User], Awaitable[object]]:
+        return lambda user: user.send(to.identity, "one")
+
     def test_the_sender_dies(self) -> None:
         """What was in the outbox when the sender died arrives; nothing arrives twice."""
         arrived = set()
         for step in range(MOST_STEPS):
             _, alice, bob = self.world(step)
-            died = self.killed_at(alice, step, lambda user, to=bob: user.send(to.identity, "one"))
+            died = self.killed_at(alice, step, self.send_one(bob))
             alice.send(bob, "two")
             texts = bob.receive()
             self.assertIn(texts, (["one", "two"], ["two"]), f"died at step {step}")
@@ -83,7 +86,7 @@ class Crashes(TestCase):
     def test_the_receiver_dies(self) -> None:
         """Everything is shown, and nothing is in the history twice."""
         for step in range(MOST_STEPS):
-            network, alice, bob = self.world(step)
+            _, alice, bob = self.world(step)
             sent = [alice.send(bob, "one"), alice.send(bob, "two")]
             died = self.killed_at(bob, step, lambda user: user.collect())
             bob.receive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -410,7 +411,7 @@ class Outbox(World):
         user.write(self.bob.identity, "one")
         let_pass(self.clock, 400.0)
         sends = self.sends()
-        pauses = [later - earlier for earlier, later in zip(sends, sends[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in pairwise(sends)]
         self.assertTrue(0.25 <= pauses[0] < 0.35)
         for pause, about in zip(pauses[1:7], (1, 2, 4, 8, 16, 32), strict=True):
             self.assertGreater(pause, about * 0.7)
@@ -661,6 +662,18 @@ class Devices(World):
         carol.send(self.bob, "with the new one")
         self.assertEqual(self.bob.receive(), ["with the new one"])
 
+    def test_a_follower_that_is_replaced(self) -> None:
+        """A program that stays notices when it connects, and ends with the reason."""
+        again = Person(self.network, self.directory / "bob2", "Bob", code=self.bob.code)
+        self.clock.advance(10.0)
+        again.receive()
+        user = self.bob.program()
+        followed = user.follow()
+        let_pass(self.clock, 1.0)
+        self.failureResultOf(followed, ReplacedIdentity)
+        run(self.clock, Deferred.fromCoroutine(user.close()))
+        user.home.close()
+
 
 class ManyPrograms(World):
     """Several programs on one home."""
@@ -747,13 +760,14 @@ class Leases(World):
         self.assertEqual(len(self.bob.screen.connections), 1)
 
     def test_a_quiet_watch_sends_only_pings(self) -> None:
-        """In a quiet minute nothing but pings leaves."""
+        """In a quiet minute nothing but pings leaves, and after it one connection is left."""
         self.follow(self.bob)
         let_pass(self.clock, 20.0)
         self.network.requests.clear()
         let_pass(self.clock, 60.0)
         kinds = {type(message).__name__ for _, message in self.network.requests}
-        self.assertLessEqual(kinds, {"ClientPing"})
+        self.assertEqual(kinds, {"ClientPing"})
+        self.assertEqual(len(self.network.nodes[0].sessions), 1)
 
     def test_an_answer_of_the_wrong_length(self) -> None:
         """A node that answers for another number of messages is left."""

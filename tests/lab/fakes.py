@@ -109,7 +109,8 @@ class FakeGateway:
     def send(self, data: bytes) -> None:
         number, request_id, _ = split_client_message(data)
         assert number == GetStatus.NUMBER
-        self._say(self.status, request_id)
+        # Nothing on a network is answered in the turn in which it is asked.
+        self._clock.callLater(0, self._say, self.status, request_id)
 
     def close(self) -> None:
         self.closed += 1

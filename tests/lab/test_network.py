@@ -75,7 +75,9 @@ class NetworkCase(SynchronousTestCase):
         network = self.build(nodes)
         for gateway in self.in_order:
             gateway.up = True
-        self.successResultOf(self.start(network))
+        starting = self.start(network)
+        self.wait(1)
+        self.successResultOf(starting)
         return network
 
     def wait(self, seconds: float) -> None:
@@ -93,11 +95,11 @@ class Start(NetworkCase):
         starting = self.start(network)
         self.assertEqual(len(self.reactor.processes), 1)
         self.in_order[0].up = True
-        self.wait(0.1)
+        self.wait(0.2)
         self.assertEqual(len(self.reactor.processes), 1 + LAUNCH_AT_ONCE)
         for gateway in self.in_order:
             gateway.up = True
-        self.wait(0.3)
+        self.wait(2)
         self.successResultOf(starting)
         self.assertEqual(len(self.reactor.processes), 7)
         self.assertEqual(self.notes.texts[-1].split()[0], "7")
@@ -115,7 +117,7 @@ class Start(NetworkCase):
         self.assertFalse((self.base / "network.json").exists())
         self.assertEqual(self.notes.texts[-1], "2 forming the ring: node 1 is joining")
         self.in_order[1].status = ideal
-        self.wait(0.1)
+        self.wait(0.5)
         self.successResultOf(starting)
         described = json.loads((self.base / "network.json").read_text())
         plan = network.processes[1].plan
@@ -139,7 +141,7 @@ class Start(NetworkCase):
         starting = self.start(network)
         self.assertFalse(network.description.exists())
         self.in_order[0].up = True
-        self.wait(0.1)
+        self.wait(0.5)
         self.successResultOf(starting)
 
     def test_command_line(self) -> None:
@@ -175,6 +177,7 @@ class Start(NetworkCase):
         network = self.build(9)
         self.in_order[0].up = True
         starting = self.start(network)
+        self.wait(0.1)
         self.reactor.processes[2].end(signal=11)
         self.wait(0.1)
         self.assertEqual(

@@ -32,13 +32,17 @@ HOST = "10.6.6.6"
 
 @implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)
 class Tls:
-    """Connections of any context."""
+    """Connections of any context; clients offer to resume ``session``."""
 
-    def __init__(self, context: SSL.Context) -> None:
+    def __init__(self, context: SSL.Context, session: Any = None) -> None:
         self._context = context
+        self._session = session
 
     def clientConnectionForTLS(self, _: object) -> SSL.Connection:
-        return SSL.Connection(self._context, None)
+        connection = SSL.Connection(self._context, None)
+        if self._session is not None:
+            connection.set_session(self._session)
+        return connection
 
     def serverConnectionForTLS(self, _: object) -> SSL.Connection:
         return SSL.Connection(self._context, None)
@@ -93,11 +97,15 @@ class Stranger(Protocol):
         return Hello(versions, network_id, record.encoded, int(clock_seconds * 1000), proof)
 
 
-def dial(network: MemoryNetwork, host: str, context: SSL.Context, port: int = PORT) -> Stranger:
+def dial(
+    network: MemoryNetwork, host: str, context: SSL.Context, *, session: Any = None
+) -> Stranger:
     """A stranger that dials; let the network settle before it is used."""
     stranger = Stranger()
-    factory = TLSMemoryBIOFactory(Tls(context), True, _factory(lambda: stranger), network.clock)
-    TCP4ClientEndpoint(network.reactor(HOST), host, port).connect(factory)
+    factory = TLSMemoryBIOFactory(
+        Tls(context, session), True, _factory(lambda: stranger), network.clock
+    )
+    TCP4ClientEndpoint(network.reactor(HOST), host, PORT).connect(factory)
     return stranger
 
 

@@ -419,7 +419,7 @@ class SilenceTests(StrangerTests):
         self.assertEqual(stranger.messages.count(Ping()), 1)
 
     def test_pings_only_when_silent(self) -> None:
-        """A guarded peer that talks is not pinged; one that is silent is, once a second."""
+        """A guarded peer that talks is not pinged; one that only answers is, every two seconds."""
         stranger = self.linked()
         self.node.links.guard([signed_record(key_of(66)).node_id])
         for _ in range(10):
@@ -427,7 +427,7 @@ class SilenceTests(StrangerTests):
             self.network.advance(0.5)
         self.assertNotIn(Ping(), stranger.messages)
         for _ in range(5):
-            self.network.advance(1.01)
+            self.network.advance(2.01)
             request_id, message = stranger.got[-1]
             self.assertEqual(message, Ping())
             stranger.say(Pong(), request_id)

@@ -11,7 +11,7 @@ from tace.errors import LinkLost, TimedOut, TooMany
 from tace.links.backoff import MOST_SECONDS
 from tace.wire.peer import Done, GetRing, Notify, Ping, Pong, Ring
 from tests.links.contract import Serving
-from tests.links.fakes import MemoryNetwork
+from tests.links.fakes import Heard, MemoryNetwork
 from tests.links.nodes import Book, MemoryNode
 
 
@@ -124,6 +124,31 @@ class DialTests(PoolTests):
         self.assertEqual(first.heard.events, [("up", second.node)])
 
 
+class ListenerTests(PoolTests):
+    """Who is told of links."""
+
+    def test_a_listener_that_fails(self) -> None:
+        """Harms neither the link nor the other listeners."""
+        first, second = self.node(1), self.node(2)
+        first.links.subscribe(Failing())
+        heard = Heard()
+        first.links.subscribe(heard)
+        self.assertAnswered(self.call(first, second))
+        second.crash()
+        self.network.settle()
+        self.assertEqual(heard.names(), ["up", "lost"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+
+class Failing:
+    """A listener with a mistake in it."""
+
+    def link_up(self, record: object) -> None:
+        raise ValueError
+
+    link_lost = unreachable = link_up
+
+
 class BackoffTests(PoolTests):
     """Leaving alone who cannot be reached."""
 
@@ -158,6 +183,18 @@ class BackoffTests(PoolTests):
         again.crash()
         reborn = self.node(2, boot=3)
         self.assertAnswered(self.call(first, reborn))
+
+    def test_a_pinned_node_that_came_and_went(self) -> None:
+        """A call does not wait for a redial that was put off long ago."""
+        first, second = self.node(1), self.node(2)
+        second.crash()
+        first.links.pin([second.node])
+        self.network.advance(100)
+        again = self.node(2, boot=2)
+        self.assertAnswered(self.call(again, first))
+        again.crash()
+        self.node(2, boot=3)
+        self.assertAnswered(self.call(first, second))
 
     def test_pinned_nodes_are_dialled_for_ever(self) -> None:
         """Ever more slowly, and found when they are back."""

@@ -27,7 +27,7 @@ Key = tuple[bytes, bytes]
 Found = tuple[list[Envelope], list[Tombstone], list[Removal], list[UserRecord]]
 Read = Callable[[sqlite3.Connection], object]
 
-_GROUP_SIZES = (1, 4, 16, 64, 256)
+_GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _ITEM_BYTES = 2 * ID_BYTES + 1
 _STATES = {int(state): state for state in ItemState}
 _PAST_ANY_NAME = b"\xff" * (ID_BYTES + 1)

@@ -8,7 +8,7 @@ one turn could have come: envelopes first, then tombstones.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,7 +40,7 @@ MAX_COUNTED_MAILBOXES = 16_384
 """Mailboxes whose number of messages is kept in memory; about 3 MB."""
 EXPIRED_A_TURN = 256
 """So many rows of each kind go in one turn of expiry; live writes come in between."""
-MAX_LOG_BYTES = 32 * 1024 * 1024
+MAX_LOG_BYTES = 64 * 1024 * 1024
 """What the write-ahead log may take of ``max_bytes``."""
 _UNLIMITED_PAGES = 1 << 30
 _PAGES_A_WRITE = 3
@@ -158,7 +158,7 @@ class Writes:
 
     def afterwards(self, idle: bool) -> None:
         """Move the log into the database now and then: early while nobody waits for the writer."""
-        due = self._checkpoint_every // 4 if idle else self._checkpoint_every
+        due = self._checkpoint_every // 8 if idle else self._checkpoint_every
         if self._since_checkpoint >= due:
             self._since_checkpoint = 0
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -332,8 +332,8 @@ class Writes:
 
     def _put_distinct_tombstones(self, tombstones: Sequence[Tombstone]) -> dict[bytes, Put]:
         keys = [(t.mailbox, t.id) for t in tombstones]
-        known = self._known_tombstones(keys)
         numbers = self._numbers_of_envelopes(keys)
+        known = self._known_tombstones(keys, but=numbers)
         room = self._room_for_tombstones()
         answers: dict[bytes, Put] = {}
         rows: list[tuple[object, ...]] = []
@@ -366,7 +366,9 @@ class Writes:
                 latest[message] = max(expires, latest.get(message, 0))
         if not latest:
             return EXPIRED
-        known = self._known_tombstones([(mailbox, message) for message in latest])
+        keys = [(mailbox, message) for message in latest]
+        numbers = self._numbers_of_envelopes(keys)
+        known = self._known_tombstones(keys, but=numbers)
         replaced: list[int] = []
         fresh: list[tuple[bytes, int]] = []
         for n, (message, expires) in enumerate(latest.items()):
@@ -377,8 +379,6 @@ class Writes:
                 replaced.append(known[n].number)
         if not fresh:
             return DUPLICATE
-        keys = [(mailbox, message) for message, _ in fresh]
-        numbers = self._numbers_of_envelopes(keys)
         if len(numbers) + len(replaced) < len(fresh) and self._room_for_tombstones() < len(fresh):
             return FULL
         self._delete_envelopes(keys, numbers)
@@ -400,16 +400,26 @@ class Writes:
         ).fetchone()
         return int(number)
 
-    def _known_tombstones(self, keys: Sequence[Key]) -> dict[int, _KnownTombstone]:
+    def _known_tombstones(
+        self, keys: Sequence[Key], *, but: Container[int] = ()
+    ) -> dict[int, _KnownTombstone]:
+        """Position in ``keys`` -> the tombstone there, for those that have one.
+
+        ``but``: positions of envelopes that are here, so that no tombstone can be.
+        """
+        asked = [n for n in range(len(keys)) if n not in but]
         found = look_up(
             self._database,
             """
             SELECT n, seq, secret IS NOT NULL, expires
             FROM asked CROSS JOIN tombstone WHERE mailbox = key AND id = name
             """,
-            keys,
+            [keys[n] for n in asked],
         )
-        return {n: _KnownTombstone(number, proven, expires) for n, number, proven, expires in found}
+        return {
+            asked[n]: _KnownTombstone(number, proven, expires)
+            for n, number, proven, expires in found
+        }
 
     # -- records ---------------------------------------------------------------------------------
 

@@ -1,0 +1,136 @@
+"""``tace identity``: new, restore, show; nothing is asked where there is nobody to ask."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from tace.cli.main import main
+from tace.e2ee.link import ContactLink
+
+
+class Identities(SynchronousTestCase):
+    """No node is needed for any of this."""
+
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp()) / "home"
+
+    def tace(self, *arguments: str, given: str = "", **environ: str) -> Result:
+        where = ["--home", str(self.home)]
+        environment = {"TACE_PASSPHRASE": "", "TACE_RECOVERY_CODE": "", **environ}
+        return CliRunner().invoke(
+            main,
+            ["identity", arguments[0], *where, *arguments[1:]],
+            input=given,
+            env=environment,
+        )
+
+    def test_new_and_show(self) -> None:
+        """The key and the link are shown again; the recovery code only once."""
+        made = self.tace("new", "--name", "Alice", "--json")
+        self.assertEqual(made.exit_code, 0, made.output)
+        first = json.loads(made.stdout)
+        self.assertEqual(set(first), {"public_key", "link", "name", "recovery_code"})
+        shown = json.loads(self.tace("show", "--json").stdout)
+        code = first.pop("recovery_code")
+        self.assertEqual(shown, first)
+        self.assertEqual(shown["name"], "Alice")
+        self.assertEqual(len(shown["public_key"]), 44)
+        for file in self.home.iterdir():
+            self.assertNotIn(code.encode(), file.read_bytes())
+
+    def test_for_people(self) -> None:
+        """The code stands out, with what to do about it."""
+        printed = self.tace("new", "--name", "Alice").stdout
+        self.assertRegex(printed, r"recovery code +([0-9A-Z]{5}-){5}[0-9A-Z]{5}\n")
+        self.assertIn("Write the recovery code down", printed)
+        self.assertIn("name           Alice", self.tace("show").stdout)
+
+    def test_only_the_owner_reads_it(self) -> None:
+        """The directory is 0700, the files 0600."""
+        self.tace("new")
+        self.assertEqual(stat.S_IMODE(self.home.stat().st_mode), 0o700)
+        for file in self.home.iterdir():
+            self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o600, file)
+
+    def test_never_over_another(self) -> None:
+        """A home that holds an identity keeps it: exit status 1."""
+        self.tace("new")
+        before = self.tace("show").stdout
+        again = self.tace("new")
+        self.assertEqual(again.exit_code, 1)
+        self.assertIn("already", again.stderr)
+        self.assertEqual(self.tace("show").stdout, before)
+
+    def test_no_home(self) -> None:
+        """Showing what is not there fails, and says how to make it."""
+        shown = self.tace("show")
+        self.assertEqual(shown.exit_code, 1)
+        self.assertIn("tace identity new", shown.stderr)
+        self.assertFalse(self.home.exists())
+
+    def test_restore(self) -> None:
+        """The code gives the same identity, from standard input, an argument or the environment."""
+        made = json.loads(self.tace("new", "--json").stdout)
+        code = made["recovery_code"]
+        ways: tuple[tuple[tuple[str, ...], str, dict[str, str]], ...] = (
+            ((), code + "\n", {}),
+            ((code.lower().replace("-", " "),), "", {}),
+            (("-",), code, {"TACE_RECOVERY_CODE": "wrong"}),
+            ((), "", {"TACE_RECOVERY_CODE": code}),
+        )
+        for number, (arguments, given, environ) in enumerate(ways):
+            self.home = self.home.parent / f"restored-{number}"
+            result = self.tace("restore", *arguments, "--json", given=given, **environ)
+            self.assertEqual(result.exit_code, 0, result.output)
+            self.assertEqual(json.loads(result.stdout)["public_key"], made["public_key"])
+
+    def test_a_wrong_code(self) -> None:
+        """A typing error is named, and nothing is made."""
+        for code, reason in (
+            ("", "missing"),
+            ("00000-00000-00000-00000-00000-00001", "wrong"),
+            ("U", "never part of it"),
+        ):
+            result = self.tace("restore", given=code + "\n")
+            self.assertEqual(result.exit_code, 2)
+            self.assertIn(reason, " ".join(result.stderr.split()))
+        self.assertFalse(self.home.exists())
+
+    def test_a_link_with_a_page(self) -> None:
+        """With a node the link opens its page, and names the same identity."""
+        made = json.loads(self.tace("new", "--json").stdout)
+        shown = json.loads(self.tace("show", "--json", "--node", "https://n.example").stdout)
+        self.assertTrue(shown["link"].startswith("https://n.example/#tace1"))
+        self.assertEqual(
+            ContactLink.parse(shown["link"]).identity, ContactLink.parse(made["link"]).identity
+        )
+
+    def test_a_passphrase(self) -> None:
+        """A sealed home opens with its passphrase only, and holds nothing in the clear."""
+        made = self.tace("new", "--json", TACE_PASSPHRASE="correct horse")
+        public_key = json.loads(made.stdout)["public_key"]
+        for passphrase, reason in (("", "set TACE_PASSPHRASE"), ("wrong", "wrong passphrase")):
+            refused = self.tace("show", TACE_PASSPHRASE=passphrase)
+            self.assertEqual(refused.exit_code, 1)
+            self.assertIn(reason, refused.stderr)
+        opened = self.tace("show", "--json", TACE_PASSPHRASE="correct horse")
+        self.assertEqual(json.loads(opened.stdout)["public_key"], public_key)
+
+    def test_no_terminal_to_ask_on(self) -> None:
+        """A passphrase that is wanted and cannot be asked for is wrong usage."""
+        result = self.tace("new", "--passphrase")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("no terminal", result.stderr)
+        self.assertFalse(self.home.exists())
+
+    def test_a_long_name(self) -> None:
+        """A name has 64 characters at most; nothing is left behind by the attempt."""
+        result = self.tace("new", "--name", "x" * 65)
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("64", result.stderr)
+        self.assertFalse(self.home.exists())

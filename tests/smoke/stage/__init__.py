@@ -1,0 +1,1 @@
+"""What the smoke tests are played on: nodes as processes, clients, counted copies, traces."""
