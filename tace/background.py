@@ -76,7 +76,7 @@ class Periodic:
             self._schedule(delay)
 
     def stop(self) -> Deferred[None]:
-        """No further round, ever; fires when the one that is running has ended (it is cancelled)."""
+        """No further round, ever; fires when the running one, which is cancelled, has ended."""
         self._wanted = False
         self._ended = True
         if self._timer is not None:

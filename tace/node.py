@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
@@ -58,6 +58,10 @@ class Node(MultiService):
         self.metrics = Metrics()
         self._draining = False
         self._ports: list[IListeningPort] = []
+        self._links: PeerLinks | None = None
+        self._starting: Deferred[None] = succeed(None)
+        self._stopping: Deferred[None] | None = None
+        self._opened = False
 
     # -- start -----------------------------------------------------------------------------------
 
@@ -69,16 +73,23 @@ class Node(MultiService):
         try:
             self._open_sockets(key)
         except BaseException:
-            # The store's threads would keep the process from ending.
-            self._store.close()
+            self._close_half_open()
             raise
+        self._opened = True
+
+    def _close_half_open(self) -> None:
+        """Let go of what a failed start has opened; an open store keeps a process from ending."""
+        for port in self._ports:
+            background("stop listening", _maybe(port.stopListening()))
+        if self._links is not None:
+            background("close links", _maybe(self._links.close(within_seconds=0)))
+        background("close the store", _maybe(self._store.close()))
 
     def _open_sockets(self, key: SigningKey) -> None:
         settings = self.settings
-        self._links: PeerLinks
 
         def make_links(membership: Membership) -> PeerLinks:
-            self._links = PeerLinks(
+            links = self._links = PeerLinks(
                 settings.links,
                 key,
                 settings.network_id,
@@ -90,7 +101,7 @@ class Node(MultiService):
                 self.metrics,
                 requests_stamp_bits=settings.limits.requests_stamp_bits,
             )
-            return self._links
+            return links
 
         self.core: Core = build_core(
             settings,
@@ -104,6 +115,7 @@ class Node(MultiService):
             counters=self.metrics,
             software=f"tace {__version__}",
         )
+        assert self._links is not None
         self._must_start(self._links.start())
         self.peer_port = self._links.port
         self._start_gateway()
@@ -237,22 +249,40 @@ class Node(MultiService):
     # -- stop ------------------------------------------------------------------------------------
 
     def stopService(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._stop())
+        if self._stopping is None:
+            self._stopping = background("stop the node", self._stop())
+        stopped: Deferred[None] = Deferred()
+        self._stopping.addCallback(lambda _: stopped.callback(None))
+        return stopped
 
     async def _stop(self) -> None:
-        """Take nothing new, finish what is in flight, say goodbye, close the disk."""
+        """Take nothing new, finish what is in flight, say goodbye, close the disk.
+
+        Each step is done whatever becomes of the one before: an open store would keep the process
+        from ending.
+        """
         self._draining = True
+        if not self._opened:
+            return
         for port in self._ports:
-            with suppress(Exception):
-                await _maybe(port.stopListening())
+            await self._step("stop listening", port.stopListening)
+        # A start that is still under way finds its loops stopped and its links closed.
+        self._starting.cancel()
         with suppress(TimeoutError):
             await self._sockets.finished().addTimeout(DRAIN_SECONDS, self._reactor)
         self._sockets.end_all()
-        await self.core.stop()
-        await self._links.close()
-        await self._store.close()
-        await _maybe(MultiService.stopService(self))
+        assert self._links is not None
+        await self._step("stop the ring", lambda: Deferred.fromCoroutine(self.core.stop()))
+        await self._step("close links", self._links.close)
+        await self._step("close the store", self._store.close)
+        await self._step("stop", lambda: MultiService.stopService(self))
         self._log.info("node {node} has stopped", node=self.node_id.hex()[:16])
+
+    async def _step(self, name: str, step: Callable[[], Any]) -> None:
+        try:
+            await _maybe(step())
+        except Exception:
+            self._log.failure("while stopping: {name}", name=name)
 
 
 def make_node(settings: Settings, reactor: Any) -> Node:
@@ -282,7 +312,8 @@ def _load_identity(path: Path) -> SigningKey:
     except (OSError, ValueError) as error:
         raise StartError(f"[node] data_dir: {path} is no P-256 key: {error}") from error
     fresh = path.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.to_pem())
         file.flush()

@@ -117,6 +117,10 @@ class Chat:
         if identity == self._peer:
             click.echo("a message could not be read; it is asked for again", err=True)
 
+    def unlisted(self, identity: bytes) -> None:
+        if identity == self._peer:
+            click.echo("that came from a device that is not on their list of devices", err=True)
+
     def connected(self, address: NodeAddress) -> None:
         if not self._connected:
             click.echo(f"connected to {address}", err=True)

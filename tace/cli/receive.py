@@ -46,6 +46,10 @@ class Printing:
             err=True,
         )
 
+    def unlisted(self, identity: bytes) -> None:
+        name = printable(short_name(self._database, identity))
+        click.echo(f"{name} wrote from a device that is not on their list of devices", err=True)
+
     def connected(self, address: NodeAddress) -> None:
         if not self._connected:
             click.echo(f"connected to {address}", err=True)

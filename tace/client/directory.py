@@ -69,6 +69,10 @@ class Directory:
             now,
         )
         if found is None or found.identity != identity:
+            with self._database.transaction():
+                peer = self._database.peer(identity)
+                if peer is not None:
+                    self._database.set_peer(replace(peer, looked_up_seconds=now))
             if self.devices(identity, now):
                 return
             raise NeverOnline("has never been online")

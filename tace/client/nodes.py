@@ -16,6 +16,7 @@ from tace.client.race import first_of
 from tace.client.sqlite import HomeDatabase
 from tace.errors import BadRecord, TaceError
 from tace.identity.node_record import NodeRecord
+from tace.ids import NodeId
 from tace.wire.client import GetNetwork
 
 Dial = Callable[[NodeAddress], Deferred[Connection]]
@@ -52,7 +53,7 @@ class Nodes:
         self._given = tuple(dict.fromkeys(given))
         self._failed_at: dict[NodeAddress, float] = {}
 
-    async def connect(self, avoid: NodeAddress | None = None) -> Connection:
+    async def connect(self, avoid: NodeId | None = None) -> Connection:
         """A connection on which the node has spoken.
 
         :param avoid: a node that is used already; taken only where there is no other.
@@ -73,10 +74,9 @@ class Nodes:
         except TaceError as error:
             raise NoNode(f"no node could be reached ({error})") from None
 
-    def others(self, address: NodeAddress) -> bool:
+    def others(self, node: NodeId) -> bool:
         """Is any other node known?"""
-        known = {*self._given, *map(NodeAddress.parse, self._database.node_origins())}
-        return bool(known - {address})
+        return any(known != node for known in self._known().values())
 
     async def learn(self, connection: Connection) -> None:
         """Remember the nodes that this one knows, once in ten minutes.
@@ -101,14 +101,27 @@ class Nodes:
             [(address.origin, node) for address, node in addresses], now, keep=MAX_REMEMBERED
         )
 
-    def _order(self, avoid: NodeAddress | None) -> list[NodeAddress]:
-        remembered = [NodeAddress.parse(origin) for origin in self._database.node_origins()]
+    def _known(self) -> dict[NodeAddress, NodeId]:
+        return {NodeAddress.parse(origin): node for origin, node in self._database.nodes()}
+
+    def _order(self, avoid: NodeId | None) -> list[NodeAddress]:
+        known = self._known()
+        remembered = list(known)
         self._random.shuffle(remembered)
-        order = list(dict.fromkeys((*self._given, *remembered)))
         since = self._clock.seconds() - RECENT_FAILURE_SECONDS
+        seen: set[NodeId] = set()
+
+        def last_resort(address: NodeAddress) -> tuple[bool, bool, bool]:
+            node = known.get(address)
+            # Many nodes go by several names; a second name is not a second node.
+            again = node in seen
+            if node is not None:
+                seen.add(node)
+            failed = self._failed_at.get(address, since) > since
+            return (node is not None and node == avoid, failed, again)
+
         # Stable: among equals the named ones stay in front.
-        order.sort(key=lambda a: (a == avoid, self._failed_at.get(a, since) > since))
-        return order[:MAX_TRIED]
+        return sorted(dict.fromkeys((*self._given, *remembered)), key=last_resort)[:MAX_TRIED]
 
     def _attempt(self, address: NodeAddress) -> Deferred[Connection]:
         return Deferred.fromCoroutine(self._open(address))

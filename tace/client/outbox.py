@@ -14,7 +14,6 @@ from dataclasses import replace
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from tace.client.address import NodeAddress
 from tace.client.addressing import Addressing
 from tace.client.backoff import offer_again_after, retry_after
 from tace.client.connection import Connection
@@ -27,7 +26,7 @@ from tace.client.sqlite import HomeDatabase
 from tace.client.stamping import MAX_TARGET, Stamper
 from tace.e2ee.session import NoSession
 from tace.errors import Failure, ProtocolError, Refusal, TaceError
-from tace.ids import KIND_REQUESTS
+from tace.ids import KIND_REQUESTS, NodeId
 from tace.wire.client import Send, SendResult
 from tace.wire.fields import MAX_ENVELOPES
 from tace.wire.objects import SECONDS_PER_HOUR, Envelope, lock_of
@@ -78,7 +77,7 @@ class Outbox:
         self._dialling = DeferredLock()
         self._wanted_bits: dict[bytes, int] = {}
         self._connection: Connection | None = None
-        self._avoided: NodeAddress | None = None
+        self._avoided: NodeId | None = None
         self._used_at = 0.0
         self._idle_timer: IDelayedCall | None = None
 
@@ -154,11 +153,12 @@ class Outbox:
         await self._with_node(offered)
         return results
 
-    def avoid(self, address: NodeAddress) -> None:
+    def avoid(self, node: NodeId) -> None:
         """That node holds our leases: it should not see whom we write to, if there is another."""
-        self._avoided = address
+        self._avoided = node
         connection = self._connection
-        if connection is not None and connection.address == address and self._nodes.others(address):
+        same = connection is not None and connection.challenge.node_id == node
+        if connection is not None and same and self._nodes.others(node):
             connection.close()
             self._connection = None
 
@@ -242,8 +242,10 @@ class Outbox:
         peer = self._database.peer(identity)
         known = self._directory.devices(identity, now)
         age = now - peer.looked_up_seconds if peer is not None else None
-        if known and age is not None and 0 <= age < max_age_seconds:
-            return
+        if age is not None and 0 <= age < max_age_seconds:
+            if known:
+                return
+            raise NeverOnline("has never been online")
         await self._directory.look_up(connection, identity, now)
         current = {each.device for each in self._directory.devices(identity, now)}
         for outgoing in self._database.outgoing_of(identity):
@@ -328,6 +330,10 @@ class Outbox:
                     attempts=offers,
                     next_seconds=now + offer_again_after(offers, self._random),
                 )
+            case "removed":
+                # Their device could not unseal it: it has other keys than we thought.
+                self._database.set_addressed(parcel.outgoing, False)
+                return False
             case "stamp-required" if self._wants(envelope, result):
                 # Stamped anew with what the mailbox wants, it goes out again at once.
                 self._database.set_parcel(replace(parcel, next_seconds=now))

@@ -7,7 +7,7 @@ was opened before      acked again, nothing else
 does not unseal        removed from the mailbox as junk
 is a duplicate         acked: its ratchet message was opened before
 opens                  its contents are saved with the ratchet's new state, then it is acked
-cannot be decrypted    kept for a day, a new session is asked for, then it is acked
+cannot be decrypted    kept for a day, a contact is asked for a new session, then it is acked
 ====================== =========================================================================
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from tace.client.addressing import Addressing
+from tace.client.directory import device_list
 from tace.client.own import OwnIdentity
 from tace.client.publish import Publisher
 from tace.client.rows import HistoryMessage, Introduction, MessageState, Peer, PeerDevice
@@ -55,7 +56,7 @@ KEPT_SECONDS = 24 * 3600.0
 """How long an envelope that could not be read is kept."""
 MAX_KEPT = 1000
 MAX_ASKED = 32
-"""Session requests that may wait at once; whoever can seal to us can make us want one."""
+"""Session requests that may wait at once; whoever knows a contact can make us want one."""
 
 
 @dataclass(slots=True)
@@ -67,7 +68,9 @@ class Batch:
     :ivar messages: new in the history.
     :ivar placed: (person, device, counter) of what takes a place there and shows nothing.
     :ivar delivered: (person, message id) of ours that were confirmed.
-    :ivar unreadable: who sent what could not be read.
+    :ivar unreadable: who claims to have sent what could not be read.
+    :ivar new_devices: (person, device) that a known person wrote from, and that their list as it
+        is known here does not name.
     :ivar owes_receipts: something came that wants a receipt.
     :ivar send_again: somebody asked for what they could not read; it waits in the outbox.
     """
@@ -78,6 +81,7 @@ class Batch:
     placed: list[tuple[bytes, bytes, int]] = field(default_factory=list)
     delivered: list[tuple[bytes, bytes]] = field(default_factory=list)
     unreadable: list[bytes] = field(default_factory=list)
+    new_devices: list[tuple[bytes, bytes]] = field(default_factory=list)
     owes_receipts: bool = False
     send_again: bool = False
 
@@ -150,12 +154,15 @@ class Reading:
         self, device: PeerDevice, inner: Inner, outcome: Opened, now: float, batch: Batch
     ) -> None:
         device = replace(device, pair=outcome.pair.to_bytes())
-        peer = self._database.peer(device.identity)
-        if peer is None:
-            self._database.set_peer(Peer(device.identity))
+        peer = self._database.peer(device.identity) or Peer(device.identity)
         if outcome.started:
             handshake = Handshake.parse(inner.handshake)
             device = replace(device, inbox_key=handshake.certificate.inbox_key)
+            if peer.device_list is not None and device.device not in device_list(peer.device_list):
+                # Theirs by its certificate; whether they still list it is to be looked up.
+                peer = replace(peer, looked_up_seconds=0.0)
+                batch.new_devices.append((device.identity, device.device))
+        self._database.set_peer(peer)
         if outcome.fresh:
             # It has lost what it knew: our mailbox, and what it did not confirm.
             device = replace(device, introduction=Introduction.NOT_SENT)
@@ -290,6 +297,9 @@ class Reading:
         self._database.keep_unreadable(
             envelope.id, envelope.encoded, inner.identity, inner.device, now
         )
+        if self._database.peer(inner.identity) is None or inner.identity == self._own.public:
+            # On the word of a stranger nothing is sent.
+            return
         device = self._database.device(inner.identity, inner.device) or PeerDevice(
             inner.identity, inner.device
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -17,7 +18,7 @@ from tace.background import background
 from tace.client.addressing import CONTENT_ID_BYTES, LIFETIME_HOURS, Addressing
 from tace.client.directory import Directory
 from tace.client.errors import NeverOnline
-from tace.client.outbox import Outbox
+from tace.client.outbox import LOOKED_UP_FOR_SECONDS, Outbox
 from tace.client.sqlite import HomeDatabase
 from tace.client.vault import RandomBytes
 from tace.e2ee.content import DELIVERED, Content, Receipt
@@ -92,6 +93,11 @@ class Receipts:
     async def _confirm(self, identity: bytes, ids: Sequence[bytes]) -> None:
         connection = await self._outbox.connected()
         network_id = connection.challenge.network_id
+        peer = self._database.peer(identity)
+        if peer is not None and peer.device_list is not None and not peer.looked_up_seconds:
+            # They wrote from a device that was not on the list that is known.
+            with suppress(NeverOnline):
+                await self._outbox.look_up(identity, LOOKED_UP_FOR_SECONDS)
         try:
             envelopes = self._envelopes(identity, ids, network_id)
         except NoSession:

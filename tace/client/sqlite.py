@@ -168,9 +168,9 @@ class HomeDatabase:
 
     # -- nodes -----------------------------------------------------------------------------------
 
-    def node_origins(self) -> list[str]:
-        """Every remembered node's origin, in a fixed order."""
-        return [origin for (origin,) in self._all("SELECT origin FROM node ORDER BY origin")]
+    def nodes(self) -> list[tuple[str, bytes]]:
+        """(origin, node id) of all that are remembered, in a fixed order."""
+        return self._all("SELECT origin, node FROM node ORDER BY origin")
 
     def remember_nodes(self, nodes: Sequence[tuple[str, bytes]], now: float, *, keep: int) -> None:
         """(origin, node id) each; only the ``keep`` met last are remembered."""

@@ -15,8 +15,8 @@ from tace.background import Periodic, background
 from tace.client.address import NodeAddress
 from tace.client.addressing import Addressing
 from tace.client.backoff import FIRST_SECONDS, retry_after
-from tace.client.directory import Directory
-from tace.client.errors import NoNode, ReplacedIdentity, UnknownRecipient
+from tace.client.directory import Directory, device_list
+from tace.client.errors import NeverOnline, NoNode, ReplacedIdentity, UnknownRecipient
 from tace.client.home import Home
 from tace.client.inbox import Inbox
 from tace.client.nodes import Dial, Nodes
@@ -49,6 +49,10 @@ class UserEvents(Protocol):
     def unreadable(self, identity: bytes) -> None:
         """Something that claims to be from that person cannot be read; it is asked for again."""
 
+    def unlisted(self, identity: bytes) -> None:
+        """Something came from a device of that person which is not on their device list: an old
+        one that they replaced, or one that somebody took from them."""
+
     def connected(self, address: NodeAddress) -> None:
         """Messages are pushed from that node now."""
 
@@ -66,6 +70,9 @@ class NoUserEvents:
         """The sender asks for the state."""
 
     def unreadable(self, identity: bytes) -> None:
+        """Nothing is received."""
+
+    def unlisted(self, identity: bytes) -> None:
         """Nothing is received."""
 
     def connected(self, address: NodeAddress) -> None:
@@ -137,6 +144,7 @@ class User:
         self._flushing = Periodic("outbox", clock, self._until_due, self._flush_quietly)
         self._following: Deferred[None] | None = None
         self._failures = 0
+        self._unverified: dict[tuple[bytes, bytes], None] = {}
         self._tidy()
         # Whatever waits is tried again by every program that starts.
         database.make_waiting_due()
@@ -212,6 +220,7 @@ class User:
             showing.caught_up()
             await showing.finished()
         try:
+            await self._verify_devices()
             await self._receipts.send()
             await self._outbox.flush()
         except NoNode:
@@ -228,7 +237,7 @@ class User:
             self._lost.addCallback(_end_with, caught_up)
             try:
                 connection = await self._inbox.open()
-                self._outbox.avoid(connection.address)
+                self._outbox.avoid(connection.challenge.node_id)
                 await self._tend_outbox()
                 outcome = await caught_up
                 if isinstance(outcome, TaceError):
@@ -283,7 +292,7 @@ class User:
             try:
                 connection = await self._inbox.open()
                 failures = 0
-                self._outbox.avoid(connection.address)
+                self._outbox.avoid(connection.challenge.node_id)
                 self._events.connected(connection.address)
                 background("outbox", self._tend_outbox_quietly())
                 reason = await self._lost
@@ -309,7 +318,10 @@ class User:
             self._tell_changed(peer, message)
         for identity in dict.fromkeys(batch.unreadable):
             self._events.unreadable(identity)
+        self._unverified.update(dict.fromkeys(batch.new_devices))
         if self._follows():
+            if batch.new_devices:
+                background("devices", self._verify_quietly())
             if batch.owes_receipts:
                 self._receipts.soon()
             if batch.send_again:
@@ -328,6 +340,24 @@ class User:
             lost.callback(reason)
 
     # -- inside ----------------------------------------------------------------------------------
+
+    async def _verify_devices(self) -> None:
+        """Look up whether new devices of known people are on their lists."""
+        while self._unverified:
+            identity, device = next(iter(self._unverified))
+            with suppress(NeverOnline):
+                await self._outbox.look_up(identity, LOOKED_UP_FOR_SECONDS)
+            self._unverified.pop((identity, device), None)
+            peer = self._database.peer(identity)
+            if peer is None or peer.device_list is None:
+                continue
+            if device not in device_list(peer.device_list):
+                self._events.unlisted(identity)
+
+    async def _verify_quietly(self) -> None:
+        # Without a node they are looked up with the next ones.
+        with suppress(NoNode):
+            await self._verify_devices()
 
     def _follows(self) -> bool:
         return self._following is not None

@@ -59,7 +59,7 @@ class Feed:
         self._links = links
         self._clock = clock
         self._counters = counters
-        self._told: dict[FeedListener, set[NodeId]] = {}
+        self._readers: dict[FeedListener, _Reader] = {}
         self._waiters: list[Deferred[None]] = []
         self._failed_at: dict[NodeId, float] = {}
         self._sources: dict[NodeId, _Source] = {}
@@ -71,20 +71,34 @@ class Feed:
 
     def add(self, listener: FeedListener) -> None:
         """Name everything that waits to the listener, then everything that arrives."""
-        self._told[listener] = set()
+        self._readers[listener] = _Reader()
         background("list a mailbox", self._introduce(listener))
 
     def remove(self, listener: FeedListener) -> bool:
         """True when nobody reads the feed any more; then :meth:`stop` it."""
-        self._told.pop(listener, None)
-        return not self._told
+        self._readers.pop(listener, None)
+        return not self._readers
 
     async def stop(self) -> None:
+        self._readers.clear()
         await self._rounds.stop()
         self._wake()
-        for node in list(self._sources):
+        # Those that are asked just now too: the watch may stand there before the answer is here.
+        for node in dict.fromkeys((*self._sources, *self._wanted)):
             self._links.send(node, Unwatch((self.mailbox,)))
         self._sources.clear()
+        self._wanted = []
+
+    def watches(self, node: NodeId) -> bool:
+        """Does that replica tell this feed of what arrives?"""
+        return node in self._sources
+
+    def tell_again(self, node: NodeId, listener: FeedListener) -> None:
+        """Have one replica list once more: the listener could not remember everything."""
+        reader = self._readers.get(listener)
+        if reader is not None and node in self._sources:
+            reader.told.discard(node)
+            self._tell(node, listener, reader)
 
     def renew(self, lease: Lease) -> None:
         """A fresh lease: replicas get it before the old one ends."""
@@ -96,19 +110,26 @@ class Feed:
     async def _introduce(self, listener: FeedListener) -> None:
         """List what waits for one listener, as soon as enough replicas can say."""
         end = self._clock.seconds() + COMPLETE_WITHIN_SECONDS
-        told = self._told[listener]
-        while listener in self._told:
-            for node in [n for n in self._sources if n not in told]:
-                if await self._list(node, listener):
-                    told.add(node)
-            counted = sum(not s.partial for n, s in self._sources.items() if n in told)
-            complete = counted >= max(1, self._view.replica_set(self.mailbox).read_quorum)
+        reader = self._readers[listener]
+        while self._readers.get(listener) is reader:
+            for node in list(self._sources):
+                self._tell(node, listener, reader)
+            complete = self._all_named(reader)
             left = end - self._clock.seconds()
             if complete or left <= 0:
-                if listener in self._told:
-                    listener.listed(self, complete)
+                listener.listed(self, complete)
                 return
             await self._source_or_timeout(min(RETRY_SECONDS, left))
+
+    def _all_named(self, reader: _Reader) -> bool:
+        """Has a read quorum of the members told everything it holds?"""
+        replica_set = self._view.replica_set(self.mailbox)
+        counted = sum(
+            node in reader.told and not source.partial
+            for node, source in self._sources.items()
+            if node in replica_set.members
+        )
+        return counted >= max(1, replica_set.read_quorum)
 
     async def _source_or_timeout(self, seconds: float) -> None:
         """Until the sources have changed, or that much time has passed."""
@@ -138,11 +159,22 @@ class Feed:
             self._rounds.soon()
 
     def _choose(self) -> list[NodeId]:
-        """R living replicas, members first; this node's own copy costs nothing and comes first."""
+        """R living replicas.
+
+        Members come first, because a read quorum meets every write quorum only among them; of
+        these this node itself, because its own copy costs nothing.
+        """
         replica_set = self._view.replica_set(self.mailbox)
         living = [n for n in replica_set.everyone if not self._view.is_dead(n)]
         lately = self._clock.seconds() - AVOID_SECONDS
-        living.sort(key=lambda n: (self._failed_at.get(n, lately) > lately, n != self._view.own))
+        members = replica_set.members
+        living.sort(
+            key=lambda n: (
+                self._failed_at.get(n, lately) > lately,
+                n not in members,
+                n != self._view.own,
+            )
+        )
         return living[: replica_set.read_quorum]
 
     def _until_next(self) -> float:
@@ -203,42 +235,50 @@ class Feed:
         fresh = node not in self._sources
         self._sources[node] = _Source(bodies, page.partial, renewed=lease is self.lease)
         if fresh:
-            readers = list(self._told)
-            for listener in readers:
-                listener.waiting(self, node, page.items)
-            if await self._rest(node, page, readers):
-                for listener in readers:
-                    self._told.get(listener, set()).add(node)
+            for listener, reader in list(self._readers.items()):
+                self._tell(node, listener, reader, page)
         self._wake()
 
-    async def _list(self, node: NodeId, listener: FeedListener) -> bool:
-        """Everything one replica holds, to one listener; False when it could not all be had."""
-        try:
-            page = await self._links.call(node, ListMailbox(self.mailbox, 0))
-        except (Failure, Refusal):
-            return False
-        listener.waiting(self, node, page.items)
-        return await self._rest(node, page, [listener])
+    def _tell(
+        self, node: NodeId, listener: FeedListener, reader: _Reader, page: MailboxPage | None = None
+    ) -> None:
+        """Have one replica's whole listing named to one listener, unless that has been done.
 
-    async def _rest(
-        self, node: NodeId, page: MailboxPage, listeners: Sequence[FeedListener]
-    ) -> bool:
-        for _ in range(MAX_PAGES):
-            if not page.more:
-                return True
-            try:
-                page = await self._links.call(node, ListMailbox(self.mailbox, page.cursor))
-            except (Failure, Refusal):
-                return False
-            for listener in listeners:
+        :param page: its beginning, just received over a new watch: then it is told in any case.
+        """
+        if page is None and (node in reader.told or node in reader.being_told):
+            return
+        reader.told.discard(node)
+        reader.being_told.add(node)
+        background("list a replica", self._list(node, listener, reader, page))
+
+    async def _list(
+        self, node: NodeId, listener: FeedListener, reader: _Reader, page: MailboxPage | None
+    ) -> None:
+        cursor = 0
+        try:
+            for _ in range(MAX_PAGES):
+                if page is None:
+                    page = await self._links.call(node, ListMailbox(self.mailbox, cursor))
+                if self._readers.get(listener) is not reader:
+                    return
                 listener.waiting(self, node, page.items)
-        return False
+                if not page.more:
+                    reader.told.add(node)
+                    self._wake()
+                    return
+                cursor, page = page.cursor, None
+        except (Failure, Refusal) as error:
+            self._counters.count("listing_failures_total", reason=error.code)
+        finally:
+            reader.being_told.discard(node)
 
     # -- news ------------------------------------------------------------------------------------
 
     def arrived(self, node: NodeId, arrival: Arrival) -> None:
-        if node in self._sources:
-            for listener in list(self._told):
+        # News may overtake the answer that says the watch stands.
+        if node in self._sources or node in self._wanted:
+            for listener in list(self._readers):
                 listener.arrived(self, node, arrival)
 
     async def fetch(self, node: NodeId, ids: Sequence[MessageId]) -> tuple[bytes, ...]:
@@ -259,6 +299,16 @@ class Feed:
             if envelope.mailbox == self.mailbox:
                 found[envelope.id] = body
         return [(message, found.get(message, b"")) for message in ids]
+
+
+class _Reader:
+    """Which replicas have told a listener everything they hold, and which are at it."""
+
+    __slots__ = ("being_told", "told")
+
+    def __init__(self) -> None:
+        self.told: set[NodeId] = set()
+        self.being_told: set[NodeId] = set()
 
 
 class _Source:

@@ -1,7 +1,8 @@
 """What one client is sent: each message once while it is known, never more than its window.
 
 Bodies that the feed brings are kept for as many messages as the window holds; the others are
-fetched when there is room for them.
+fetched when there is room for them. Each replica has its own bounds and its own fetch under way, so
+one that lies or is slow holds up only what it alone names.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from tace.wire.peer import Arrival
 
 BODY_WAIT_SECONDS = 0.05
 """How long an id waits for the replica that pushes bodies before the body is fetched."""
-MAX_KNOWN = 65_536
+FETCH_AGAIN_SECONDS = 1.0
+"""A replica that watches and gives no answer is asked again after this."""
+MAX_NAMED = 8192
+"""Messages remembered from one replica. It lists once more when half of them are dealt with."""
 MAX_RELEASED = 8192
 
 
@@ -43,11 +47,13 @@ class Inbox:
         self._clock = clock
         self.window = window
         self._queue: dict[MessageId, _Queued] = {}
-        self._bodies = 0
+        self._named: dict[NodeId, dict[MessageId, None]] = {}
+        self._overflowed: dict[NodeId, dict[Feed, None]] = {}
+        self._ready: dict[MessageId, None] = {}
         self._in_flight: dict[MessageId, None] = {}
         self._released: dict[MessageId, None] = {}
         self._starting: dict[MailboxId, _Start] = {}
-        self._fetching = False
+        self._fetching: set[NodeId] = set()
         self._timer: IDelayedCall | None = None
         self._open = True
 
@@ -57,7 +63,8 @@ class Inbox:
 
     def close(self) -> None:
         self._open = False
-        self._queue.clear()
+        for remembered in (self._queue, self._named, self._overflowed, self._ready):
+            remembered.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -66,9 +73,7 @@ class Inbox:
         """The client has dealt with these (ack, removal, defer)."""
         for message in ids:
             self._in_flight.pop(message, None)
-            queued = self._queue.pop(message, None)
-            if queued is not None:
-                self._bodies -= bool(queued.body)
+            self._forget(message)
             self._released.pop(message, None)
             self._released[message] = None
             self._settle(message)
@@ -103,19 +108,45 @@ class Inbox:
         self, feed: Feed, source: NodeId, message: MessageId, body: bytes, *, fetch_at: float
     ) -> bool:
         """Note where a message can be had; False for one that needs nothing more."""
-        if message in self._in_flight or message in self._released:
+        if not self._open or message in self._in_flight or message in self._released:
             return False
         queued = self._queue.get(message)
-        if queued is None:
-            if len(self._queue) >= MAX_KNOWN:
+        if queued is None or source not in queued.sources:
+            named = self._named.setdefault(source, {})
+            if len(named) >= MAX_NAMED:
+                self._overflowed.setdefault(source, {})[feed] = None
+                if feed.mailbox in self._starting:
+                    self._starting[feed.mailbox].unsure = True
                 return False
-            queued = self._queue[message] = _Queued(feed, fetch_at)
-        if source not in queued.sources:
+            if queued is None:
+                queued = self._queue[message] = _Queued(feed, fetch_at)
+            named[message] = None
             queued.sources.append(source)
-        if body and not queued.body and self._bodies < self.window:
-            queued.body = body
-            self._bodies += 1
+        if body and not queued.body and len(self._ready) < self.window:
+            self._have(message, queued, body)
         return True
+
+    def _have(self, message: MessageId, queued: _Queued, body: bytes) -> None:
+        queued.body = body
+        self._ready[message] = None
+
+    def _forget(self, message: MessageId) -> _Queued | None:
+        """Take a message off the queue."""
+        queued = self._queue.pop(message, None)
+        if queued is not None:
+            self._ready.pop(message, None)
+            for source in queued.sources:
+                self._unname(source, message)
+        return queued
+
+    def _unname(self, source: NodeId, message: MessageId) -> None:
+        named = self._named[source]
+        del named[message]
+        if len(named) <= MAX_NAMED // 2:
+            for feed in self._overflowed.pop(source, {}):
+                feed.tell_again(source, self)
+        if not named and self._named.get(source) is named:
+            del self._named[source]
 
     # -- pushing ---------------------------------------------------------------------------------
 
@@ -123,25 +154,20 @@ class Inbox:
         """Push what can be pushed, see that the rest is fetched, say when all has been."""
         if not self._open:
             return
+        while self._ready and len(self._in_flight) < self.window:
+            message = next(iter(self._ready))
+            body = self._queue[message].body
+            self._in_flight[message] = None
+            self._forget(message)
+            self._push(body)
+            self._settle(message)
         room = self.window - len(self._in_flight)
-        if room > 0 and self._bodies:
-            ready = [(m, q) for m, q in self._queue.items() if q.body][:room]
-            for message, queued in ready:
-                del self._queue[message]
-                self._bodies -= 1
-                self._send(message, queued.body)
-                room -= 1
-        if room > 0 and self._queue and not self._fetching:
+        if room > 0 and self._open:
             self._fetch_due(room)
         for mailbox, start in list(self._starting.items()):
             if start.listed and not start.names:
                 del self._starting[mailbox]
-                self._caught_up(mailbox, start.complete)
-
-    def _send(self, message: MessageId, body: bytes) -> None:
-        self._in_flight[message] = None
-        self._push(body)
-        self._settle(message)
+                self._caught_up(mailbox, start.complete and not start.unsure)
 
     def _settle(self, message: MessageId) -> None:
         """It has been pushed, or need not be: no longer something to wait for at the start."""
@@ -149,26 +175,34 @@ class Inbox:
             start.names.discard(message)
 
     def _fetch_due(self, room: int) -> None:
+        """One fetch from each replica that is not busy with one."""
         now = self._clock.seconds()
-        first: _Queued | None = None
-        batch: list[MessageId] = []
         next_at = float("inf")
-        for message, queued in self._queue.items():
-            if queued.body:
+        for source, named in list(self._named.items()):
+            if source in self._fetching:
                 continue
-            if queued.fetch_at > now:
-                next_at = min(next_at, queued.fetch_at)
-                continue
-            if first is None:
-                first = queued
-            if queued.feed is first.feed and queued.sources[0] == first.sources[0]:
-                batch.append(message)
+            feed: Feed | None = None
+            batch: list[MessageId] = []
+            for message in named:
+                queued = self._queue[message]
+                if queued.body or queued.asked:
+                    continue
+                if queued.fetch_at > now:
+                    next_at = min(next_at, queued.fetch_at)
+                    continue
+                feed = feed or queued.feed
+                if queued.feed is feed:
+                    queued.asked = True
+                    batch.append(message)
                 if len(batch) == min(room, MAX_ENVELOPES):
                     break
-        if first is not None:
-            self._fetching = True
-            background("fetch envelopes", self._fetch(first.feed, first.sources[0], batch))
-        elif next_at != float("inf") and self._timer is None:
+            if feed is not None:
+                self._fetching.add(source)
+                background("fetch envelopes", self._fetch(feed, source, batch))
+                room -= len(batch)
+                if room <= 0 or not self._open:
+                    return
+        if next_at != float("inf") and self._timer is None and self._open:
             self._timer = self._clock.callLater(max(0.0, next_at - now), self._due)
 
     def _due(self) -> None:
@@ -176,46 +210,69 @@ class Inbox:
         self._pump()
 
     async def _fetch(self, feed: Feed, source: NodeId, batch: Sequence[MessageId]) -> None:
+        answered = True
+        bodies: Sequence[bytes] = ()
         try:
             bodies = await feed.fetch(source, batch)
         except (Failure, Refusal):
-            bodies = ()
-        self._fetching = False
+            answered = False
+        finally:
+            self._fetching.discard(source)
         for message, body in feed.match(batch, bodies):
             queued = self._queue.get(message)
             if queued is None:
                 continue
+            queued.asked = False
+            if queued.body:
+                continue
             if body:
-                del self._queue[message]
-                self._bodies -= bool(queued.body)
-                self._send(message, body)
-            elif not queued.body:
+                self._have(message, queued, body)
+            elif not answered and queued.sources == [source] and feed.watches(source):
+                # Nobody else is known to have it: it stays, or it would be lost to this client.
+                queued.fetch_at = self._clock.seconds() + FETCH_AGAIN_SECONDS
+            elif source in queued.sources:
                 # Not there (any more): another replica may have it, or it has been acked.
                 queued.sources.remove(source)
+                self._unname(source, message)
                 if not queued.sources:
-                    del self._queue[message]
+                    self._forget(message)
                     self._settle(message)
+        if not answered:
+            self._doubt(source)
         self._pump()
+
+    def _doubt(self, source: NodeId) -> None:
+        """What only this replica names is not waited for at the start: it may be invented."""
+        if not self._starting:
+            return
+        for message in self._named.get(source, {}):
+            if self._queue[message].sources == [source]:
+                for start in self._starting.values():
+                    if message in start.names:
+                        start.names.remove(message)
+                        start.unsure = True
 
 
 class _Queued:
     """A message that is known and not yet pushed."""
 
-    __slots__ = ("body", "feed", "fetch_at", "sources")
+    __slots__ = ("asked", "body", "feed", "fetch_at", "sources")
 
     def __init__(self, feed: Feed, fetch_at: float) -> None:
         self.feed = feed
         self.fetch_at = fetch_at
         self.sources: list[NodeId] = []
         self.body = b""
+        self.asked = False
 
 
 class _Start:
     """What is still to be pushed before a mailbox counts as caught up."""
 
-    __slots__ = ("complete", "listed", "names")
+    __slots__ = ("complete", "listed", "names", "unsure")
 
     def __init__(self) -> None:
         self.names: set[MessageId] = set()
         self.listed = False
         self.complete = False
+        self.unsure = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tace.ids import NodeId
 from tace.seams import ReplicaSet
 
-DURABLE = ("stored", "duplicate", "acked", "removed")
+DURABLE = ("stored", "duplicate", "acked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Votes:
         one replica alone takes no message off its sender's hands.
         """
         self._waiting.discard(node)
-        if code in DURABLE:
+        if code == "removed":
+            self._removed.add(node)
+        if code in DURABLE or code == "removed":
             self._durable.add(node)
         else:
             self._refusals[code] += 1
-        if code == "removed":
-            self._removed.add(node)
 
     def _count(self) -> int:
         durable = self._durable
@@ -73,11 +73,7 @@ class Votes:
 
     @property
     def decided(self) -> bool:
-        return (
-            bool(self.secret)
-            or self._count() >= self._set.write_quorum
-            or not self._waiting
-        )
+        return bool(self.secret) or self._count() >= self._set.write_quorum or not self._waiting
 
     def outcome(self) -> Outcome:
         """As things stand: final when :attr:`decided`, else what is known at the deadline."""

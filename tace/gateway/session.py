@@ -101,7 +101,7 @@ class ClientSession:
         self._in_flight = 0
         self._waiting_for_end: list[Deferred[None]] = []
         self._leases: dict[MailboxId, Lease] = {}
-        self._watching: set[MailboxId] = set()
+        self._watching: dict[MailboxId, None] = {}
         self._inbox: Inbox | None = None
         self._lease_timer: IDelayedCall | None = None
         self._open = True
@@ -147,7 +147,9 @@ class ClientSession:
         except Refusal as refusal:
             self._refuse(request_id, refusal)
             return
-        if self._in_flight >= self._services.limits.requests_in_flight:
+        full = self._in_flight >= self._services.limits.requests_in_flight
+        if full and type(message) is not Defer:
+            # A defer has no answer: lost, it would leave the window closed for ever.
             self._refuse(request_id, TooMany("too many unanswered requests", retry_after_ms=100))
             return
         self._in_flight += 1
@@ -268,7 +270,7 @@ class ClientSession:
         self._inbox.window = window
         for mailbox in message.mailboxes:
             if mailbox not in self._watching:
-                self._watching.add(mailbox)
+                self._watching[mailbox] = None
                 self._core.collect.watch(self._leases[mailbox], self._inbox)
         return ClientDone()
 

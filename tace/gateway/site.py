@@ -16,10 +16,24 @@ IDLE_SECONDS = 60
 class BoundedRequest(Request):
     """Refuses a body before it is read: twisted.web itself would take any size."""
 
+    _refused = False
+
     def gotLength(self, length: int | None) -> None:
         Request.gotLength(self, length)
         if length is None or length > MAX_BODY_BYTES:
+            self._refused = True
             self.channel._respondToBadRequestAndDisconnect()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        # A TLS transport goes on reading while it says goodbye, and would fill the disk.
+        if self._refused:
+            self.channel.forceAbortClient()
+        else:
+            Request.handleContentChunk(self, data)
+
+    def process(self) -> None:
+        if not self._refused:
+            Request.process(self)
 
 
 class Text(Resource):

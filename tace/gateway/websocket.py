@@ -8,7 +8,9 @@ from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from tace.errors import DrainingNow
 from tace.gateway.services import GatewayServices
@@ -18,6 +20,7 @@ from tace.wire.client import MAX_CLIENT_MESSAGE_BYTES, SUBPROTOCOL
 PING_SECONDS = 25
 PONG_SECONDS = 20
 HANDSHAKE_SECONDS = 10
+CLOSING_SECONDS = 1
 CLOSE_NORMAL = 1000
 
 
@@ -39,6 +42,9 @@ class ClientSocket(WebSocketServerProtocol):
         # Autobahn leaves Nagle on, which costs 40 ms now and then.
         transport: Any = self.transport
         transport.setTcpNoDelay(True)
+        # twisted.web has left itself registered.
+        transport.unregisterProducer()
+        transport.registerProducer(_ReadingPace(transport), True)
         self._session = ClientSession(self.factory.services, self)
         self.factory.sessions[self._session] = None
         self._session.opened()
@@ -65,6 +71,23 @@ class ClientSocket(WebSocketServerProtocol):
         self.sendClose(CLOSE_NORMAL)
 
 
+@implementer(IPushProducer)
+class _ReadingPace:
+    """Nothing is read from a client that does not read: what it is owed would pile up here."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def pauseProducing(self) -> None:
+        self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection has gone."""
+
+
 class ClientSockets(WebSocketServerFactory):
     """Every WebSocket client of a node."""
 
@@ -79,7 +102,11 @@ class ClientSockets(WebSocketServerFactory):
         self.setProtocolOptions(
             maxFramePayloadSize=MAX_CLIENT_MESSAGE_BYTES,
             maxMessagePayloadSize=MAX_CLIENT_MESSAGE_BYTES,
+            # Who breaks RFC 6455 or sends too much hears so (close codes 1002, 1009) before it is
+            # cut off; nothing more of it is kept.
+            failByDrop=False,
             openHandshakeTimeout=HANDSHAKE_SECONDS,
+            closeHandshakeTimeout=CLOSING_SECONDS,
             autoPingInterval=PING_SECONDS,
             autoPingTimeout=PONG_SECONDS,
             tcpNoDelay=True,
@@ -95,7 +122,8 @@ class ClientSockets(WebSocketServerFactory):
 
     def finished(self) -> Deferred[Any]:
         """Fires when no answer to any client is outstanding."""
-        return DeferredList([session.finished() for session in self.sessions])
+        waits = [session.finished() for session in self.sessions]
+        return DeferredList(waits, consumeErrors=True)
 
 
 def websocket_resource(sockets: ClientSockets) -> WebSocketResource:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -66,7 +67,7 @@ class Serving:
         if procedure is None:
             self._replies.refuse(request_id, UnknownMessage("nobody answers that here"))
             return
-        Deferred.fromCoroutine(self._answer(procedure, node, request_id, request))
+        _run(self._answer(procedure, node, request_id, request))
 
     def one_way(self, node: NodeId, message: Message) -> None:
         """Pass a one-way message on, where anyone wants it."""
@@ -77,7 +78,7 @@ class Serving:
             self._counters.count("link_one_way_dropped")
             return
         self.one_way_running += 1
-        Deferred.fromCoroutine(self._hear(procedure, node, message))
+        _run(self._hear(procedure, node, message))
 
     async def _answer(
         self, procedure: Procedure, node: NodeId, request_id: int, request: Message
@@ -109,3 +110,33 @@ class Serving:
         name = type(message).__name__
         self._counters.count("link_procedures_failed", message=name)
         self._log.failure("answering {message} failed", message=name)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Start a coroutine that raises nothing; with a Deferred only if it has to wait.
+
+    Many procedures answer from memory. A Deferred for each of them costs 2 us, a third of what a
+    small request costs here, so the first step is taken without one.
+    """
+    try:
+        awaited = work.send(None)
+    except StopIteration:
+        return
+    Deferred.fromCoroutine(_rest(work, awaited))
+
+
+def _rest(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """What awaiting ``work`` does after its first step (as PEP 380 spells out ``yield from``)."""
+    step: Callable[[Any], Any]
+    value: Any
+    while True:
+        try:
+            value = yield awaited
+        except BaseException as error:
+            step, value = work.throw, error
+        else:
+            step = work.send
+        try:
+            awaited = step(value)
+        except StopIteration:
+            return

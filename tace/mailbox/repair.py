@@ -32,6 +32,8 @@ MAX_INTERVAL_FACTOR = 10
 """A pair that stays in step is compared up to this many times less often."""
 AFTER_CHANGE_SECONDS = 0.5
 MAX_REFUSED_REMEMBERED = 4096
+MAX_FRUITLESS = 1024
+"""Items that a peer may list in one pull and then not bring; more, and it invents them."""
 _FIELD_OVERHEAD_BYTES = 48
 T = TypeVar("T")
 
@@ -118,7 +120,9 @@ class Repair:
             known = self._in_step.get(peer)
             if known is None or known.arcs != arcs or known.next_at <= now:
                 await self._pull_and_note(peer, arcs)
-        self._replica.partial = False
+        if shared or not self._arcs_by_peer():
+            # Else others have turned up since the round began, and have not been asked yet.
+            self._replica.partial = False
         self._counters.gauge("repair_peers", len(shared))
 
     def _until_next(self) -> float:
@@ -157,69 +161,95 @@ class Repair:
 
         :raises Failure: the peer went away. :raises Refusal: it does not see this node there.
         """
-        brought = 0
+        pull = _Pull()
         for arc in arcs:
             for records in (False, True):
                 async for items in self._reconciliation.missing(peer, arc, records=records):
-                    brought += await self._fetch(peer, items)
-        if brought:
-            self._counters.count("repaired_items_total", brought)
-            self._log.info("pulled {count} items from {peer}", count=brought, peer=peer.hex()[:8])
-        return brought
+                    await self._fetch(peer, items, pull)
+        if pull.brought:
+            self._counters.count("repaired_items_total", pull.brought)
+            self._log.info(
+                "pulled {count} items from {peer}", count=pull.brought, peer=peer.hex()[:8]
+            )
+        return pull.brought
 
-    async def _fetch(self, peer: NodeId, items: Sequence[Item]) -> int:
+    async def _fetch(self, peer: NodeId, items: Sequence[Item], pull: _Pull) -> None:
+        """Have the peer bring these items.
+
+        :raises ProtocolError: it lists what it does not have, or brings what was not asked for.
+        """
         wanted = {item: None for item in items if item not in self._refused}
-        brought = 0
         while wanted:
+            for item in [item for item in wanted if pull.has_no_room_for(item)]:
+                del wanted[item]
             batch = list(wanted)[:MAX_ENVELOPES]
+            if not batch:
+                return
+            before = pull.brought
             answer = await self._links.call(
                 peer, FetchItems(tuple(ItemField(i.key, i.name, int(i.state)) for i in batch))
             )
-            brought += await self._take(answer, wanted)
-            if batch[0] in wanted:
+            await self._take(answer, wanted, pull)
+            if all(item in wanted for item in batch):
+                # Nothing came, so all of it is gone there.
+                for item in batch:
+                    del wanted[item]
+            elif batch[0] in wanted:
                 # It did not come first, so it is gone there, or does not hold here.
                 del wanted[batch[0]]
-        return brought
+            if pull.brought == before:
+                pull.fruitless += len(batch)
+                if pull.fruitless > MAX_FRUITLESS:
+                    raise ProtocolError("a listing of what is not there")
 
-    async def _take(self, answer: Items, wanted: dict[Item, None]) -> int:
-        """Verify, store and tick off what came; how many new items."""
+    async def _take(self, answer: Items, wanted: dict[Item, None], pull: _Pull) -> None:
+        """Verify, store and tick off what came."""
         now = self._clock.seconds()
-        taken = 0
         envelopes = []
         for encoded in answer.envelopes:
             envelope = Envelope.parse(encoded)
             item = Item(envelope.mailbox, envelope.id, ItemState.ENVELOPE)
-            if item not in wanted:
-                raise ProtocolError("an item that was not asked for")
-            del wanted[item]
+            _tick_off(wanted, item)
             if self._rules.refusal(envelope, now) is None:
                 envelopes.append(envelope)
             else:
                 self._refuse(item)
-        taken += sum(put.code == "stored" for put in await self._replica.accept(envelopes))
-        tombstones = [Tombstone.parse(f.mailbox, f.tombstone) for f in answer.tombstones]
-        tombstones = [
-            t for t in tombstones if self._rules.tombstone_refusal(t.expires_hours, now) is None
-        ]
-        for tombstone in tombstones:
-            wanted.pop(Item(tombstone.mailbox, tombstone.id, ItemState.TOMBSTONE), None)
+        for envelope, put in zip(envelopes, await self._replica.accept(envelopes), strict=True):
+            pull.note(envelope.mailbox, put.code)
+        tombstones = []
+        for field in answer.tombstones:
+            tombstone = Tombstone.parse(field.mailbox, field.tombstone)
+            item = Item(tombstone.mailbox, tombstone.id, ItemState.TOMBSTONE)
+            _tick_off(wanted, item)
+            if self._rules.tombstone_refusal(tombstone.expires_hours, now) is None:
+                tombstones.append(tombstone)
+            else:
+                self._refuse(item)
         if tombstones:
-            puts = await self._store.put_tombstones(tombstones, now)
-            taken += sum(put.code == "stored" for put in puts)
-        removals = [Removal.parse(encoded) for encoded in answer.removals]
-        for removal in removals:
-            for message, _ in removal.items:
-                wanted.pop(Item(removal.mailbox, message, ItemState.TOMBSTONE), None)
+            for put in await self._store.put_tombstones(tombstones, now):
+                pull.note(None, put.code)
+        removals = []
+        for encoded in answer.removals:
+            removal = Removal.parse(encoded)
+            named = [Item(removal.mailbox, m, ItemState.TOMBSTONE) for m, _ in removal.items]
+            _tick_off(wanted, *named)
+            words = [self._rules.tombstone_refusal(expires, now) for _, expires in removal.items]
+            if all(word in (None, "expired") for word in words):
+                removals.append(removal)
+            else:
+                for item in named:
+                    self._refuse(item)
         if removals:
-            puts = await self._store.put_removals(removals, now)
-            taken += sum(put.code == "stored" for put in puts)
+            for put in await self._store.put_removals(removals, now):
+                pull.note(None, put.code)
         for encoded in answer.records:
             record = UserRecord.parse(encoded)
-            wanted.pop(_record_item(record), None)
+            _tick_off(wanted, _record_item(record))
             if self._rules.record_refusal(record.expires_hours, now) is None:
                 (put,) = await self._store.put_records([record], now)
-                taken += put.code == "stored"
-        return taken
+                pull.note(None, put.code)
+            else:
+                self._refuse(_record_item(record))
 
     def _refuse(self, item: Item) -> None:
         if len(self._refused) >= MAX_REFUSED_REMEMBERED:
@@ -278,6 +308,40 @@ class _InStep:
         self.arcs = arcs
         self.next_at = next_at
         self.factor = factor
+
+
+class _Pull:
+    """What one pull has brought so far."""
+
+    __slots__ = ("brought", "fruitless", "full", "full_mailboxes")
+
+    def __init__(self) -> None:
+        self.brought = 0
+        self.fruitless = 0
+        self.full = False
+        self.full_mailboxes: set[bytes] = set()
+
+    def note(self, mailbox: bytes | None, code: str) -> None:
+        if code == "stored":
+            self.brought += 1
+        elif code == "full":
+            self.full = True
+        elif code == "quota" and mailbox is not None:
+            self.full_mailboxes.add(mailbox)
+
+    def has_no_room_for(self, item: Item) -> bool:
+        """Asking for more would only bring it to be refused here; the next pull tries again."""
+        if item.state is not ItemState.ENVELOPE:
+            return False
+        return self.full or item.key in self.full_mailboxes
+
+
+def _tick_off(wanted: dict[Item, None], *items: Item) -> None:
+    """:raises ProtocolError: none of them was asked for."""
+    if not any(item in wanted for item in items):
+        raise ProtocolError("an item that was not asked for")
+    for item in items:
+        wanted.pop(item, None)
 
 
 def _add(part: list[T], value: T, size: int, room: int) -> int:

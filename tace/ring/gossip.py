@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil, log10
 from random import Random
+from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from tace.background import Periodic, background
@@ -31,6 +33,8 @@ SAVE_SECONDS = 5.0
 MAX_RUMOURS = 4096
 SEEDS_ASKED = 4
 REMEMBERED_ASKED = 8
+FIND_SECONDS = 10.0
+"""Whoever has not told everything by then goes on telling while the node starts."""
 
 
 class Gossip:
@@ -132,9 +136,25 @@ class Gossip:
             nonlocal answered
             answered += bool(await answer)  # type: ignore[misc]  # a coroutine of bool
 
-        for work in [background("find peers", note(answer)) for answer in answers]:
-            await work
+        works = [background("find peers", note(answer)) for answer in answers]
+        await self._within(FIND_SECONDS, DeferredList(works))
         return answered
+
+    async def _within(self, seconds: float, work: Deferred[Any]) -> None:
+        """Until the work has ended or the time is over; it is not cancelled."""
+        waited: Deferred[None] = Deferred()
+
+        def over(_: object = None) -> None:
+            if not waited.called:
+                waited.callback(None)
+
+        timer = self._clock.callLater(seconds, over)
+        work.addCallback(over)
+        try:
+            await waited
+        finally:
+            if timer.active():
+                timer.cancel()
 
     def _some_seeds(self) -> list[str]:
         return self._random.sample(self._seeds, min(SEEDS_ASKED, len(self._seeds)))
@@ -155,7 +175,7 @@ class Gossip:
 
     async def _probe_round(self) -> None:
         """Ask one dead node whether it is back; a node that is alone asks its seeds too."""
-        gone = self._membership.forget_expired()
+        gone = self._membership.forget_expired(self._links.up())
         for node in gone:
             self._heard.pop(node, None)
         if gone:
@@ -174,6 +194,8 @@ class Gossip:
     # -- LinkEvents ------------------------------------------------------------------------------
 
     def link_up(self, record: NodeRecord) -> None:
+        if not self._membership.is_current(record):
+            return
         self._membership.take_in(record)
         self._membership.heard(record.node_id)
         self._heard[record.node_id] = self._clock.seconds()
@@ -202,13 +224,12 @@ class Gossip:
             return
         batch = list(self._rumours)[:RECORDS_PER_FRAME]
         records = [r.encoded for n in batch if (r := self._membership.record_of(n)) is not None]
-        if not records:
-            return
         for peer in self._random.sample(up, min(FANOUT, len(up))):
-            self._links.send(peer, Records(tuple(records)))
+            if records:
+                self._links.send(peer, Records(tuple(records)))
         for node in batch:
             left = self._rumours.pop(node) - 1
-            if left > 0:
+            if left > 0 and node in self._membership.table:
                 self._rumours[node] = left
 
     async def _on_records(self, peer: NodeId, message: Records) -> None:
@@ -237,6 +258,9 @@ class Gossip:
             theirs.update((m.node, (m.boot, m.sequence)) for m in page.members)
             if not page.more or not page.members or page.members[-1].node <= after:
                 break
+            if len(theirs) >= self._membership.table.capacity:
+                # More than this node could remember, or a list that never ends.
+                break
             after = page.members[-1].node
         await self.fetch_records(
             peer, [n for n, freshness in theirs.items() if freshness > self._freshness(n)]
@@ -257,6 +281,9 @@ class Gossip:
         for start in range(0, len(nodes), RECORDS_PER_FRAME):
             wanted = tuple(nodes[start : start + RECORDS_PER_FRAME])
             answer = await self._links.call(peer, GetRecords(wanted))
+            if not answer.records:
+                # It names nodes and knows nothing of them.
+                return
             self._membership.learn(answer.records)
 
     def _freshness(self, node: NodeId) -> tuple[int, int]:

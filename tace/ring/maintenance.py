@@ -220,7 +220,7 @@ class RingMaintenance:
             (_place(ring.predecessor), *self._hints_between(index, successor)),
             is_dead=self._membership.is_dead,
         ):
-            answer = await self._ask(candidate)
+            answer = await self._ask(candidate) if self._stands(candidate) else None
             if answer is not None and self._is_nearer(index, candidate):
                 self._adopt(index, candidate, answer)
                 successor, ring = candidate, answer
@@ -246,6 +246,11 @@ class RingMaintenance:
             self._settled = False
         return None
 
+    def _stands(self, place: Place) -> bool:
+        """Does a verified record say that this place is taken? Names alone are not believed."""
+        record = self._membership.record_of(place.node)
+        return record is not None and bool(record.position_mask >> place.number & 1)
+
     def _is_nearer(self, index: int, candidate: Place) -> bool:
         pointers = self._pointers[index]
         end = pointers.successors[0].position if pointers.successors else pointers.position
@@ -256,7 +261,7 @@ class RingMaintenance:
         successors = merged(
             pointers.place,
             head,
-            (Place(*field) for field in ring.successors),
+            filter(self._stands, (Place(*field) for field in ring.successors)),
             (place for _, place in self._membership.table.clockwise(head.position)),
             distinct_nodes=self._distinct,
             is_dead=self._membership.is_dead,

@@ -6,7 +6,7 @@ its rules; how records spread is in :mod:`tace.ring.gossip`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -23,6 +23,7 @@ from tace.wire.fields import MAX_REDIRECT_RECORDS
 
 RECORD_LIFETIME_SECONDS = 24 * 3600
 CLOCK_TOLERANCE_SECONDS = 3600
+MAX_AHEAD_SECONDS = RECORD_LIFETIME_SECONDS + CLOCK_TOLERANCE_SECONDS
 MAX_POSITIONS_ASKED = 1024
 """An arc that spans more positions than this is nobody's to reconcile in one request."""
 
@@ -78,6 +79,7 @@ class Membership:
         self._encodings: set[bytes] = set()
         self._died: dict[NodeId, float] = {}
         self._ageing: set[IDelayedCall] = set()
+        self._stopped = False
         self._view_listeners: list[Callable[[], None]] = []
         self._news_listeners: list[Callable[[NodeRecord], None]] = []
         self._placement = Placement(
@@ -92,6 +94,7 @@ class Membership:
         self._encodings.add(self.current.encoded)
 
     def stop(self) -> None:
+        self._stopped = True
         for timer in self._ageing:
             timer.cancel()
         self._ageing.clear()
@@ -218,10 +221,19 @@ class Membership:
         except BadRecord:
             self._counters.count("records_refused_total", reason="bad")
             return None
-        if record.expires_seconds <= self._clock.seconds() - CLOCK_TOLERANCE_SECONDS:
+        return record if self.is_current(record) else None
+
+    def is_current(self, record: NodeRecord) -> bool:
+        """Is it neither over nor dated further ahead than records are?"""
+        ahead = record.expires_seconds - self._clock.seconds()
+        if ahead <= -CLOCK_TOLERANCE_SECONDS:
             self._counters.count("records_refused_total", reason="expired")
-            return None
-        return record
+            return False
+        if ahead > MAX_AHEAD_SECONDS:
+            # Once dead it would keep its place in the table for as long as it says.
+            self._counters.count("records_refused_total", reason="too-far-ahead")
+            return False
+        return True
 
     def take_in(self, record: NodeRecord) -> bool:
         """Keep a verified record if it is the freshest of its node; True when it was news."""
@@ -268,6 +280,9 @@ class Membership:
         self._changed()
 
     def _call_at_age(self, age_seconds: float, node: NodeId) -> None:
+        if self._stopped:
+            return
+
         def aged() -> None:
             self._ageing.discard(timer)
             if node in self._died:
@@ -276,20 +291,22 @@ class Membership:
         timer = self._clock.callLater(age_seconds, aged)
         self._ageing.add(timer)
 
-    def forget_expired(self) -> list[NodeId]:
-        """Drop dead nodes whose records are over; which."""
+    def forget_expired(self, linked: Collection[NodeId] = ()) -> list[NodeId]:
+        """Drop nodes whose records are over, dead or never met; which.
+
+        :param linked: whoever a link is open to lives, and stays.
+        """
         limit = self._clock.seconds() - CLOCK_TOLERANCE_SECONDS
+        keep = {self.own, *linked}
         over = [
-            node
-            for node in self._died
-            if (record := self._table.get(node)) is None or record.expires_seconds < limit
+            record
+            for record in self._table
+            if record.expires_seconds < limit and record.node_id not in keep
         ]
-        for node in over:
-            record = self._table.get(node)
-            if record is not None:
-                self._encodings.discard(record.encoded)
-            self._table.remove(node)
-            del self._died[node]
+        for record in over:
+            self._encodings.discard(record.encoded)
+            self._table.remove(record.node_id)
+            self._died.pop(record.node_id, None)
         if over:
             self._changed()
-        return over
+        return [record.node_id for record in over]

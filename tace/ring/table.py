@@ -19,7 +19,7 @@ class RoutingTable:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._records: dict[NodeId, NodeRecord] = {}
         self._ring: list[tuple[Position, Place]] = []
         self.version = 0
@@ -47,7 +47,7 @@ class RoutingTable:
             if known.position_mask != record.position_mask:
                 self._stand(known, record)
             return True
-        if len(self._records) >= self._capacity:
+        if len(self._records) >= self.capacity:
             return False
         self._records[record.node_id] = record
         self._stand(None, record)

@@ -78,6 +78,10 @@ class Kind(IntEnum):
     UNKNOWN_ONE_WAY = 7
 
 
+# What is asked for every frame is looked up once: a member of an Enum costs 0.1 us on Python 3.11.
+_AWAITING_HELLO, _CHECKING_HELLO, _UP = State.AWAITING_HELLO, State.CHECKING_HELLO, State.UP
+_REQUEST, _ANSWER = Kind.REQUEST, Kind.ANSWER
+
 STATES: dict[State, dict[Kind, State]] = {
     State.AWAITING_HELLO: {
         Kind.HELLO: State.CHECKING_HELLO,
@@ -294,7 +298,7 @@ class PeerSession:
         The next frame is read only when the next event is asked for, so that the state is always
         that of the event in hand, and a hello can be accepted before what stands behind it.
         """
-        if self._state is State.CHECKING_HELLO:
+        if self._state is _CHECKING_HELLO:
             raise RuntimeError("the hello is to be accepted or rejected first")
         self._frames.add(data)
         return self._read()
@@ -314,7 +318,7 @@ class PeerSession:
 
     def _read(self) -> Iterator[Event]:
         next_frame = self._frames.next_frame
-        while self._state is State.UP or self._state is State.AWAITING_HELLO:
+        while self._state is _UP or self._state is _AWAITING_HELLO:
             try:
                 frame = next_frame()
                 if frame is None:
@@ -332,15 +336,15 @@ class PeerSession:
         if after is None:
             raise ProtocolError(f"message {number} before the hello, or a second hello")
         self._state = after
+        if kind is _REQUEST:
+            return self._request(request_id, PEER_MESSAGES.decode(number, body))
+        if kind is _ANSWER:
+            return self._answer(request_id, PEER_MESSAGES.decode(number, body))
         if kind is Kind.UNKNOWN_ONE_WAY:
             return None
         if kind is Kind.UNKNOWN_REQUEST:
             return Owed(_refusal_frame(request_id, UnknownMessage(f"no message {number} here")))
         message = PEER_MESSAGES.decode(number, body)
-        if kind is Kind.REQUEST:
-            return self._request(request_id, message)
-        if kind is Kind.ANSWER:
-            return self._answer(request_id, message)
         if kind is Kind.ONE_WAY:
             return OneWayArrived(message)
         if kind is Kind.HELLO:
@@ -368,7 +372,7 @@ class PeerSession:
         raise ProtocolError(f"{type(answer).__name__} is no answer to that request")
 
     def _must_be_up(self) -> None:
-        if self._state is not State.UP or not self._said_hello:
+        if self._state is not _UP or not self._said_hello:
             raise RuntimeError("the session is not up")
 
     def _next_id(self) -> int:

@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from tace.cli.main import main
 from tace.config import default_settings
 from tace.node import Node, make_node
+from tests.client.timers import drop_batched_timers
 from tests.processes import Ended, Program, tace
 
 
@@ -22,6 +23,7 @@ class OneNode(TestCase):
     timeout = 120
 
     def setUp(self) -> None:
+        self.addCleanup(drop_batched_timers, reactor)
         self.directory = Path(self.mktemp()).absolute()
         self.node = self.start_node()
         self.url = self.node.client_url

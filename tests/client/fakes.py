@@ -298,8 +298,10 @@ class _Session:
         except Refusal as error:
             return wire.SendResult(error.code, detail=error.detail)
         secret = store.secrets.get(envelope.id)
-        if secret is not None or envelope.id in store.removed:
-            return wire.SendResult("acked", 3, 3, secret or b"")
+        if secret is not None:
+            return wire.SendResult("acked", 3, 3, secret)
+        if envelope.id in store.removed:
+            return wire.SendResult("removed", 3, 3)
         known = envelope.id in store.envelopes.setdefault(envelope.mailbox, {})
         store.envelopes[envelope.mailbox][envelope.id] = envelope
         if not known:

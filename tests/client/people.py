@@ -35,6 +35,7 @@ class Screen:
         self.shown: list[HistoryMessage] = []
         self.changes: list[HistoryMessage] = []
         self.unreadables: list[bytes] = []
+        self.unlisted_people: list[bytes] = []
         self.connections: list[str] = []
 
     @property
@@ -49,6 +50,9 @@ class Screen:
 
     def unreadable(self, identity: bytes) -> None:
         self.unreadables.append(identity)
+
+    def unlisted(self, identity: bytes) -> None:
+        self.unlisted_people.append(identity)
 
     def connected(self, address: NodeAddress) -> None:
         self.connections.append(address.origin)

@@ -15,6 +15,9 @@ from tace.client.errors import NeverOnline, NoNode, ReplacedIdentity, UnknownRec
 from tace.client.home import DATABASE
 from tace.client.rows import HistoryMessage
 from tace.client.user import User
+from tace.e2ee.inner import INNER_BYTES, prefix_in_session
+from tace.e2ee.records import DeviceRecord
+from tace.e2ee.sealed import seal
 from tace.errors import DrainingNow, NotStored, Refusal
 from tace.identity.user_record import KIND_DEVICE_LIST, UserRecord, user_record_key
 from tace.ids import KIND_CONTACTS, KIND_REQUESTS
@@ -29,7 +32,7 @@ from tace.wire.client import (
 )
 from tace.wire.message import Message
 from tace.wire.objects import Envelope
-from tests.client.fakes import START_SECONDS, FakeNetwork, let_pass, run
+from tests.client.fakes import NETWORK_ID, START_SECONDS, FakeNetwork, let_pass, run
 from tests.client.people import Person, Screen
 
 HOUR = 3600.0
@@ -547,6 +550,33 @@ class Devices(World):
         again.send(self.alice, "from the new one")
         self.assertEqual(self.alice.receive(), ["from the new one"])
 
+    def test_a_restored_identity_writes_first(self) -> None:
+        """Its contacts look up its new device, and confirm to that one."""
+        self.alice.send(self.bob, "before")
+        self.bob.receive()
+        self.bob.send(self.alice, "before too")
+        self.alice.receive()
+        self.clock.advance(10.0)
+        again = Person(self.network, self.directory / "bob2", "Bob", code=self.bob.code)
+        again.receive()
+        sent = again.send(self.alice, "it is me")
+        self.assertEqual(self.alice.receive(), ["it is me"])
+        again.receive()
+        self.assertEqual(again.state_of(sent), "delivered")
+        self.assertEqual(self.alice.screen.unlisted_people, [])
+
+    def test_a_replaced_device_that_writes(self) -> None:
+        """What comes from a device that its owner no longer lists is said so."""
+        self.clock.advance(10.0)
+        again = Person(self.network, self.directory / "bob2", "Bob", code=self.bob.code)
+        again.receive()
+        again.send(self.alice, "from the new one")
+        self.alice.receive()
+        self.alice.send(self.bob, "to the new one")
+        self.bob.send(self.alice, "from the old one")
+        self.alice.receive()
+        self.assertEqual(self.alice.screen.unlisted_people, [self.bob.identity])
+
     def test_what_was_under_way_reaches_the_restored_device(self) -> None:
         """Messages that the old device never confirmed are encrypted again for the new one."""
         self.alice.send(self.bob, "one")
@@ -624,6 +654,43 @@ class Devices(World):
         self.alice.send(self.bob, "three")
         self.assertEqual(self.alice.receive(), ["two"])
         self.assertEqual(self.bob.receive(), ["three"])
+
+    def test_an_unreadable_claim_of_a_stranger(self) -> None:
+        """Whoever can seal to us cannot make us write to somebody we do not know."""
+        carol = self.person("Carol")
+        carol.receive()
+        user = carol.program()
+        run(self.clock, Deferred.fromCoroutine(user.look_up(self.bob.identity)))
+        (device,) = user.home.database.devices(self.bob.identity)
+        assert device.inbox_key is not None and device.record is not None
+        record = DeviceRecord.parse(device.record)
+        forged = seal(
+            prefix_in_session(carol.identity, bytes(32)).ljust(INNER_BYTES, b"x"),
+            inbox_key=device.inbox_key,
+            network_id=NETWORK_ID,
+            mailbox=record.requests_mailbox,
+            expires_hours=int(START_SECONDS // HOUR) + 24,
+            random_bytes=self.bob.random.randbytes,
+        )
+        run(self.clock, Deferred.fromCoroutine(user.close()))
+        user.home.close()
+        self.store.envelopes.setdefault(forged.mailbox, {})[forged.id] = forged
+        self.network.requests.clear()
+        self.assertEqual(self.bob.receive(), [])
+        self.assertEqual(self.bob.screen.unreadables, [carol.identity])
+        self.assertEqual(self.network.sent(Send), [])
+        self.assertEqual(self.store.waiting(), [])
+
+    def test_removed_by_the_recipient(self) -> None:
+        """What their device could not unseal is encrypted anew."""
+        self.alice.send(self.bob, "one")
+        (envelope,) = self.store.waiting()
+        self.store.removed.add(envelope.id)
+        self.store.envelopes.clear()
+        self.clock.advance(2 * 60.0)
+        self.alice.flush()
+        self.alice.flush()
+        self.assertEqual(self.bob.receive(), ["one"])
 
     def test_junk_is_removed(self) -> None:
         """What is not sealed to us cannot be acked; it is removed with the mailbox key."""

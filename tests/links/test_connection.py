@@ -241,6 +241,18 @@ class SessionTests(StrangerTests):
         self.assertIsNotNone(stranger.lost)
         self.assertEqual(self.node.heard.names(), ["up", "lost"])
 
+    def test_closed_while_a_hello_is_awaited(self) -> None:
+        """Whoever waits for the link is told at once; a hello that comes late harms nobody."""
+        strangers: list[Stranger] = []
+        listen(self.network, link_context(), strangers.append)
+        introduced = self.node.links.introduce(f"{HOST}:6512")
+        self.network.settle()
+        closed = self.node.links.close()
+        self.failureResultOf(introduced, LinkLost)
+        self.network.settle()
+        self.successResultOf(closed)
+        self.assertIsNotNone(strangers[0].lost)
+
     def test_a_peer_that_does_not_close(self) -> None:
         """A goodbye is not waited on for ever."""
         stranger = self.linked()

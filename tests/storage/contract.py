@@ -570,6 +570,7 @@ class StoreContract(_Case):
             self.assertLess(strangers, 10_000)
         self.assertEqual(self.ack(letter(9_999)), ["full"])
         self.assertEqual(self.remove(removal(letter(9_998))), ["full"])
+        self.result(self.store.save_peers([peer(n, 1.0, record_bytes=1024) for n in range(20)]))
         self.assertEqual(self.ack(*stored), ["stored"] * len(stored))
 
     def test_room_that_is_made_is_used(self) -> None:

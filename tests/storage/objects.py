@@ -97,5 +97,6 @@ def record_item(it: UserRecord) -> Item:
     return Item(it.key, it.order[1], ItemState.RECORD)
 
 
-def peer(number: int, heard: float) -> KnownPeer:
-    return KnownPeer(digest(b"test peer", number.to_bytes(8)), b"record %d" % number, heard)
+def peer(number: int, heard: float, *, record_bytes: int = 100) -> KnownPeer:
+    node = digest(b"test peer", number.to_bytes(8))
+    return KnownPeer(node, (b"record %d" % number).ljust(record_bytes), heard)
