@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.letters import Box
@@ -18,6 +19,7 @@ from tests.smoke.stage.case import SmokeCase
 from tests.smoke.stage.nodes import Nodes
 from tests.smoke.stage.people import Sender
 from tests.smoke.stage.trace import TRACED, Exchange, exchanges
+from tests.smoke.stage.waiting import until
 
 LETTERS = 20
 QUIET = {
@@ -90,6 +92,7 @@ class Durable(SmokeCase):
             before=[*STRACE, f"--output={traces}/{{index}}"],
         )
         await nodes.start()
+        await self._at_rest([traces / str(index) for index in range(count)])
         sender = await Sender.at(self, nodes.address(0))
         box = Box()
         for number in range(LETTERS):
@@ -97,6 +100,18 @@ class Durable(SmokeCase):
             self.assertEqual((result.state, result.copies), ("stored", count))
         await nodes.stop()
         return [exchanges((traces / str(index)).read_text().splitlines()) for index in range(count)]
+
+    async def _at_rest(self, traces: list[Path]) -> None:
+        """Until the nodes have said nothing to each other for a second: the ring has come to rest,
+        and what stands between an envelope and its answer has to do with these.
+        """
+
+        async def look() -> bool:
+            sizes = [trace.stat().st_size for trace in traces]
+            await deferLater(reactor, 1.0)
+            return sizes == [trace.stat().st_size for trace in traces]
+
+        await until("the nodes are at rest", look, 20)
 
 
 CLIENT = "18<TCP:[127.0.0.1:31088->127.0.0.1:33692]>"

@@ -189,7 +189,11 @@ class AtTheLink(SmokeCase):
         async def handshaken() -> bool:
             return stranger.handshaken
 
-        self.addCleanup(lambda: stranger.lost or stranger.transport.abortConnection())
+        def abort() -> None:
+            if stranger.lost is None:
+                stranger.transport.abortConnection()
+
+        self.addCleanup(abort)
         await until("the handshake is over", handshaken, ANSWERS_WITHIN_SECONDS)
         return stranger
 

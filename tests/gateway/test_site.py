@@ -1,0 +1,147 @@
+"""The HTTP side of a node, byte by byte."""
+
+from __future__ import annotations
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from tace.gateway.site import IDLE_SECONDS, MAX_BODY_BYTES, Text, make_site
+
+
+class SiteTestCase(SynchronousTestCase):
+    """A site without sockets. Where the WebSocket would be, ``socket`` says so."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        socket = Text(426, lambda: "a WebSocket")
+        self.site = make_site(socket, self.clock)
+        self.site.startFactory()
+        self.addCleanup(self.site.stopFactory)
+        self.transport = StringTransportWithDisconnection()
+        self.protocol = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        self.transport.protocol = self.protocol
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        if self.transport.connected:
+            self.protocol.dataReceived(data)
+
+    def ask(self, head: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:
+        """One exchange: status, header fields in lower case, body."""
+        self.transport.clear()
+        self.send(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
+        return self.answer()
+
+    def answer(self) -> tuple[int, dict[str, str], bytes]:
+        top, _, body = self.transport.value().partition(b"\r\n\r\n")
+        first, *lines = top.decode().split("\r\n")
+        fields = dict(line.lower().split(": ", 1) for line in lines)
+        return int(first.split()[1]), fields, body
+
+
+class AnswerTests(SiteTestCase):
+    """What is where."""
+
+    def test_the_root_says_what_this_is(self) -> None:
+        """A line for a person, kept by nobody."""
+        status, fields, body = self.ask("GET / HTTP/1.1\nHost: n\n")
+        self.assertEqual((status, fields["cache-control"]), (200, "no-store"))
+        self.assertIn(b"/v1/socket", body)
+
+    def test_a_head_has_no_body(self) -> None:
+        """The same fields, nothing after them."""
+        status, fields, body = self.ask("HEAD / HTTP/1.1\nHost: n\n")
+        self.assertEqual((status, body), (200, b""))
+        self.assertEqual(fields["cache-control"], "no-store")
+
+    def test_everything_else_is_not_found(self) -> None:
+        """At any depth, by any method; not cached, not guessed at, and the path is not repeated."""
+        for method in ("GET", "POST", "DELETE"):
+            for path in ("/nothing", "/v1", "/v1/", "/v1/none", "/a/b/c", "/v1/socket/x", "/%00"):
+                status, fields, body = self.ask(f"{method} {path} HTTP/1.1\nHost: n\n")
+                if path != "/v1/socket/x":
+                    self.assertEqual(status, 404, path)
+                self.assertEqual(fields["cache-control"], "no-store", path)
+                self.assertEqual(fields["x-content-type-options"], "nosniff", path)
+                self.assertEqual(fields["content-type"], "text/plain; charset=utf-8", path)
+                self.assertNotIn(b"none", body)
+
+    def test_the_socket_is_at_its_path(self) -> None:
+        """And nowhere else."""
+        status, _, body = self.ask("GET /v1/socket HTTP/1.1\nHost: n\n")
+        self.assertEqual((status, body), (426, b"a WebSocket\n"))
+
+    def test_a_resource_that_fails_shows_no_traceback(self) -> None:
+        """The client learns that it failed, and nothing about the node."""
+
+        class Broken(Resource):
+            isLeaf = True  # noqa: N815 - Twisted reads it by this name
+
+            def render(self, request: object) -> bytes:
+                raise ValueError("a path of this machine")
+
+        self.site.resource.putChild(b"broken", Broken())  # type: ignore[attr-defined]
+        status, _, body = self.ask("GET /broken HTTP/1.1\nHost: n\n")
+        self.assertEqual(status, 500)
+        self.assertNotIn(b"a path of this machine", body)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+class BoundsTests(SiteTestCase):
+    """What is not taken in."""
+
+    def assert_refused(self) -> None:
+        self.assertEqual(self.answer()[0], 400)
+        self.assertEqual(self.transport.value().count(b"HTTP/1.1 "), 1)
+        self.assertFalse(self.transport.connected)
+
+    def test_a_body_of_the_largest_size(self) -> None:
+        """Read, and answered."""
+        head = f"POST / HTTP/1.1\nHost: n\nContent-Length: {MAX_BODY_BYTES}\n"
+        status, _, _ = self.ask(head, bytes(MAX_BODY_BYTES))
+        self.assertEqual(status, 200)
+        self.assertTrue(self.transport.connected)
+
+    def test_a_length_over_the_limit(self) -> None:
+        """Refused by its length, before a byte of the body."""
+        self.ask(f"POST / HTTP/1.1\nHost: n\nContent-Length: {MAX_BODY_BYTES + 1}\n")
+        self.assert_refused()
+
+    def test_a_body_in_chunks(self) -> None:
+        """Has no length to be judged by, so it is refused, short or long."""
+        for body in (b"3\r\nabc\r\n0\r\n\r\n", b"fffff\r\n" + bytes(4096)):
+            self.setUp()
+            self.ask("POST / HTTP/1.1\nHost: n\nTransfer-Encoding: chunked\n", body)
+            self.assert_refused()
+
+    def test_a_body_that_goes_on_after_the_no(self) -> None:
+        """A transport that lingers (TLS does, while it says goodbye) is cut off, nothing kept."""
+        lingering = self.transport
+        lingering.loseConnection = lambda: None  # type: ignore[method-assign]
+        aborted: list[str] = []
+        lingering.abortConnection = lambda: aborted.append("cut off")  # type: ignore[method-assign]
+        self.ask("POST / HTTP/1.1\nHost: n\nTransfer-Encoding: chunked\n")
+        self.send(b"fffff\r\n" + bytes(4096))
+        self.assertEqual(aborted, ["cut off"])
+
+    def test_headers_without_end(self) -> None:
+        """A line longer than any should be."""
+        self.ask("GET / HTTP/1.1\n")
+        self.setUp()
+        self.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
+        self.assertFalse(self.transport.connected)
+
+    def test_silence(self) -> None:
+        """Before, in the middle of, and after a request: hung up within a minute and a bit."""
+        for said in (b"", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: n\r\n\r\n"):
+            self.setUp()
+            if said:
+                self.send(said)
+            self.clock.advance(IDLE_SECONDS - 1)
+            self.assertTrue(self.transport.connected)
+            self.clock.advance(2)
+            self.clock.advance(20)
+            self.assertFalse(self.transport.connected)
