@@ -150,6 +150,7 @@ def command(home: Path, nodes: Sequence[NodeAddress], contact: str) -> None:
     Each line you type is a message. Under it appears
       ✓   when most of its nodes have it on disk
       ✓✓  when the other side's device has it
+
     Ctrl-D or Ctrl-C ends the chat. What others send meanwhile stays for `tace receive`.
     """
     opened = open_home(home)

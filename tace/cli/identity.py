@@ -111,7 +111,7 @@ def restore(
 )
 @json_option("One JSON object with public_key, link and name.")
 def show(home: Path, node: NodeAddress | None, as_json: bool) -> None:
-    """Show the identity of a home: its name, its public key, the link for others."""
+    """Show name, public key and link of a home's identity."""
     opened = open_home(home)
     try:
         shown = _shown(opened.own.public, opened.own.name, node)

@@ -40,6 +40,7 @@ def command(home: Path, nodes: Sequence[NodeAddress], as_json: bool, to: str, te
       partial    on fewer; it stays in the outbox
       queued     no node could be reached; it stays in the outbox
       delivered  the recipient's device has it already
+
     The outbox is tried again by every later command. Exit status 3 means partial or queued.
     """
     opened = open_home(home)

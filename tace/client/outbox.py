@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.client.addressing import Addressing
-from tace.client.backoff import offer_again_after, retry_after
 from tace.client.connection import Connection
 from tace.client.directory import Directory
 from tace.client.errors import NeverOnline, NoNode
 from tace.client.nodes import Nodes
+from tace.client.progress import HOPELESS, offered, progress
 from tace.client.publish import Publisher
 from tace.client.rows import MessageState, Outgoing, Parcel, ParcelState
 from tace.client.sqlite import HomeDatabase
@@ -29,7 +28,7 @@ from tace.errors import Failure, ProtocolError, Refusal, TaceError
 from tace.ids import KIND_REQUESTS, NodeId
 from tace.wire.client import Send, SendResult
 from tace.wire.fields import MAX_ENVELOPES
-from tace.wire.objects import SECONDS_PER_HOUR, Envelope, lock_of
+from tace.wire.objects import SECONDS_PER_HOUR, Envelope
 
 NODES_TRIED = 3
 """How many nodes may break under one flush before it is left for later."""
@@ -41,11 +40,11 @@ UNCONFIRMED_SECONDS = 30.0
 RECHECK_SECONDS = 120.0
 """Somebody who has not confirmed a message for 30 s is looked up again, at most so often: their
 identity may have been restored on another device."""
+ADDRESSED_TOGETHER = 16
+"""How many contents are encrypted in one transaction."""
 IDLE_SECONDS = 60.0
 """A connection that sent nothing for so long is closed: who only receives needs just one."""
 MAX_WANTED = 1024
-_HOPELESS = frozenset({"malformed", "expired", "too-far-ahead", "too-large"})
-"""Refusals that no other node and no later time will change."""
 
 
 class Outbox:
@@ -201,9 +200,8 @@ class Outbox:
         for identity in self._unconfirmed(now):
             await self._try_look_up(connection, identity, RECHECK_SECONDS)
         await self._address_all(connection)
-        await self._offer_all(connection)
-        if not connection.lost:
-            await self._nodes.learn(connection)
+        connection = await self._offer_all(connection)
+        await self._nodes.learn(connection)
 
     async def _publish(self, connection: Connection, now: float) -> None:
         try:
@@ -213,24 +211,36 @@ class Outbox:
             return
 
     async def _address_all(self, connection: Connection) -> None:
-        for outgoing in self._database.unaddressed():
-            if outgoing.device is None:
-                await self._try_look_up(connection, outgoing.peer, LOOKED_UP_FOR_SECONDS)
-            await self._address(connection, outgoing)
+        unaddressed = self._database.unaddressed()
+        people = list(dict.fromkeys(outgoing.peer for outgoing in unaddressed))
+        for peer in people:
+            if any(each.peer == peer and each.device is None for each in unaddressed):
+                await self._try_look_up(connection, peer, LOOKED_UP_FOR_SECONDS)
+        for at in range(0, len(unaddressed), ADDRESSED_TOGETHER):
+            some = unaddressed[at : at + ADDRESSED_TOGETHER]
+            with self._database.transaction():
+                left = [outgoing for outgoing in some if not self._address(connection, outgoing)]
+            for outgoing in left:
+                await self._address_after_look_up(connection, outgoing)
+        for peer in people:
+            # With all that waits for them already, so that it comes in its order.
+            self._database.make_waiting_due(peer)
 
-    async def _address(self, connection: Connection, outgoing: Outgoing) -> None:
+    def _address(self, connection: Connection, outgoing: Outgoing) -> bool:
+        """Encrypt it, if what is known of the recipient is enough."""
         network_id = connection.challenge.network_id
-        for looked_up in (False, True):
-            try:
-                addressed = self._addressing.address(outgoing, network_id, self._clock.seconds())
-            except NoSession:
-                addressed = False
-            if addressed:
-                # With all that waits for them already, so that it comes in its order.
-                self._database.make_waiting_due(outgoing.peer)
+        try:
+            return self._addressing.address(outgoing, network_id, self._clock.seconds())
+        except NoSession:
+            return False
+
+    async def _address_after_look_up(self, connection: Connection, outgoing: Outgoing) -> None:
+        peer = self._database.peer(outgoing.peer)
+        age = None if peer is None else self._clock.seconds() - peer.looked_up_seconds
+        if age is None or not 0 <= age < LOOKED_UP_FOR_SECONDS:
+            await self._try_look_up(connection, outgoing.peer, 0.0)
+            if self._address(connection, outgoing):
                 return
-            if not looked_up:
-                await self._try_look_up(connection, outgoing.peer, 0.0)
         if outgoing.device is not None:
             # A session was wanted with a device that nobody knows: a forged claim, or gone.
             self._database.remove_outgoing(outgoing.seq)
@@ -264,7 +274,8 @@ class Outbox:
             # What is known will do, and where nothing is known it stays in the outbox.
             return
 
-    async def _offer_all(self, connection: Connection) -> None:
+    async def _offer_all(self, connection: Connection) -> Connection:
+        """Offer what is due; the connection that is in use afterwards."""
         while batch := self._database.due_parcels(self._clock.seconds(), MAX_ENVELOPES):
             target = connection.challenge.requests_stamp_bits
             started = self._clock.seconds()
@@ -278,11 +289,12 @@ class Outbox:
                 if self._clock.seconds() - started >= STAMPING_SECONDS:
                     break
             results = await self._send(connection, envelopes)
-            failed = self._apply(batch, envelopes, results)
-            if failed:
+            stored = self._apply(batch, envelopes, results)
+            if not stored and self._nodes.others(connection.challenge.node_id):
                 # The next attempt, a quarter of a second from now, goes to another node.
                 self._leave(connection)
-                break
+                connection = await self.connected()
+        return connection
 
     # -- results ---------------------------------------------------------------------------------
 
@@ -292,74 +304,36 @@ class Outbox:
         envelopes: Sequence[Envelope],
         results: Sequence[SendResult],
     ) -> bool:
-        """Note what became of them; True when one was not stored."""
+        """Note what became of them; False when one was not stored."""
         now = self._clock.seconds()
         messages: dict[tuple[bytes, bytes], None] = {}
-        failed = False
+        stored = True
         with self._database.transaction():
             for parcel, envelope, result in zip(parcels, envelopes, results, strict=False):
                 outgoing = self._database.outgoing(parcel.outgoing)
                 if outgoing is None:
                     # Confirmed while it was on its way.
                     continue
-                failed = not self._apply_one(parcel, envelope, result, now) or failed
-                if result.state in _HOPELESS:
-                    self._fail(outgoing)
                 if outgoing.message is not None:
                     messages[outgoing.peer, outgoing.message] = None
+                if result.state == "stamp-required" and self._wants(envelope, result):
+                    # Stamped anew with what the mailbox wants, it goes out again at once.
+                    continue
+                if result.state == "removed":
+                    # Their device could not unseal it: it has other keys than we thought.
+                    self._database.set_addressed(outgoing.seq, False)
+                elif result.state in HOPELESS:
+                    self._fail(outgoing)
+                after = offered(parcel, envelope, result, now, self._random)
+                self._database.set_parcel(after)
+                stored = stored and after.state is not ParcelState.WAITING
             for peer, message in messages:
-                self._set_state(peer, message)
+                contents = self._database.parcels_of_message(peer, message)
+                if contents:
+                    self._database.set_message_state(peer, message, *progress(contents.values()))
         for peer, message in messages:
             self._changed(peer, message)
-        return failed
-
-    def _apply_one(
-        self, parcel: Parcel, envelope: Envelope, result: SendResult, now: float
-    ) -> bool:
-        """True when it is stored, or needs no storing any more."""
-        match result.state:
-            case "acked" if lock_of(result.secret) == envelope.lock:
-                parcel = replace(parcel, state=ParcelState.ACKED)
-            case "stored" | "duplicate":
-                offers = parcel.attempts + 1 if parcel.state is ParcelState.STORED else 1
-                parcel = replace(
-                    parcel,
-                    state=ParcelState.STORED,
-                    copies=result.copies,
-                    replicas=result.of,
-                    attempts=offers,
-                    next_seconds=now + offer_again_after(offers, self._random),
-                )
-            case "removed":
-                # Their device could not unseal it: it has other keys than we thought.
-                self._database.set_addressed(parcel.outgoing, False)
-                return False
-            case "stamp-required" if self._wants(envelope, result):
-                # Stamped anew with what the mailbox wants, it goes out again at once.
-                self._database.set_parcel(replace(parcel, next_seconds=now))
-                return True
-            case _:
-                failures = parcel.attempts + 1 if parcel.state is ParcelState.WAITING else 1
-                wait = max(retry_after(failures, self._random), result.retry_after_ms / 1000)
-                parcel = replace(
-                    parcel,
-                    state=ParcelState.WAITING,
-                    copies=max(parcel.copies, result.copies),
-                    replicas=max(parcel.replicas, result.of),
-                    attempts=failures,
-                    next_seconds=now + wait,
-                )
-        self._database.set_parcel(parcel)
-        return parcel.state is not ParcelState.WAITING
-
-    def _set_state(self, peer: bytes, message: bytes) -> None:
-        """A message is as far as the least of its contents, on the best of the devices."""
-        contents = self._database.parcels_of_message(peer, message)
-        if not contents:
-            return
-        best = [_best(parcels) for parcels in contents.values()]
-        state, copies, replicas = min(best, key=lambda each: (_RANK[each[0]], each[1]))
-        self._database.set_message_state(peer, message, state, copies, replicas)
+        return stored
 
     def _drop_expired(self) -> None:
         hours = int(self._clock.seconds()) // SECONDS_PER_HOUR
@@ -424,27 +398,3 @@ class Outbox:
             self._wanted_bits.clear()
         self._wanted_bits[envelope.mailbox] = int(bits)
         return True
-
-
-_RANK = {MessageState.QUEUED: 0, MessageState.PARTIAL: 1, MessageState.STORED: 2}
-_RANK[MessageState.DELIVERED] = 3
-
-
-def _best(parcels: Sequence[Parcel]) -> tuple[MessageState, int, int]:
-    """How far one content is: as far as the parcel that is the furthest."""
-    found = [_progress(parcel) for parcel in parcels]
-    return max(found, key=lambda each: (_RANK[each[0]], each[1]), default=_NOTHING)
-
-
-_NOTHING = (MessageState.QUEUED, 0, 0)
-
-
-def _progress(parcel: Parcel) -> tuple[MessageState, int, int]:
-    match parcel.state:
-        case ParcelState.ACKED:
-            state = MessageState.DELIVERED
-        case ParcelState.STORED:
-            state = MessageState.STORED
-        case ParcelState.WAITING:
-            state = MessageState.PARTIAL if parcel.copies else MessageState.QUEUED
-    return state, parcel.copies, parcel.replicas

@@ -20,6 +20,9 @@ from tace.client.sqlite import HomeDatabase
 from tace.e2ee.order import HoldBack
 
 LOCK_RETRY_SECONDS = 0.05
+LOCK_PATIENCE_SECONDS = 10.0
+"""A program whose output nobody reads may hold the lock for ever; what is ready is then left to
+it, or to the next one."""
 
 
 class ShowingLock(Protocol):
@@ -88,6 +91,7 @@ class Showing:
         self._catching_up = True
         self._timer: IDelayedCall | None = None
         self._idle: list[Deferred[None]] = []
+        self._blocked_since: float | None = None
 
     def start(self) -> None:
         """Take up what earlier programs received and did not show."""
@@ -123,7 +127,8 @@ class Showing:
         self._flush()
 
     def finished(self) -> Deferred[None]:
-        """Fires when everything that may be shown has been."""
+        """Fires when everything that may be shown has been, or another program has kept us from
+        it for 10 s."""
         done: Deferred[None] = Deferred()
         self._idle.append(done)
         self._flush()
@@ -150,12 +155,20 @@ class Showing:
             now = self._clock.seconds()
             for hold_back in self._held.values():
                 self._release(hold_back.due(now))
-        if self._ready and not self._show_ready():
+        blocked = bool(self._ready) and not self._show_ready()
+        if not blocked:
+            self._blocked_since = None
+        elif self._blocked_since is None:
+            self._blocked_since = self._clock.seconds()
+        if self._blocked_since is None or (
+            self._clock.seconds() - self._blocked_since >= LOCK_PATIENCE_SECONDS
+        ):
+            idle, self._idle = self._idle, []
+            for done in idle:
+                done.callback(None)
+        if blocked:
             self._wake(LOCK_RETRY_SECONDS)
             return
-        idle, self._idle = self._idle, []
-        for done in idle:
-            done.callback(None)
         deadlines = [each.deadline() for each in self._held.values()]
         due = [deadline for deadline in deadlines if deadline is not None]
         if due and not self._catching_up:

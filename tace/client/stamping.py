@@ -18,7 +18,7 @@ MAX_TARGET = 32
 class InThread(Protocol):
     """Runs a function beside the reactor, or at once where there is none (simulation)."""
 
-    def __call__(self, work: Callable[[], T]) -> Deferred[T]:
+    def __call__(self, work: Callable[[], T], /) -> Deferred[T]:
         """What the function returns, or raises."""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
 from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair, TLSVersion
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from tace.errors import StartError
 
@@ -15,6 +16,7 @@ LOOK_SECONDS = 2.0
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
+@implementer(IOpenSSLContextFactory)
 class ReloadingCertificate:
     """An OpenSSL context factory over two PEM files.
 
@@ -66,7 +68,11 @@ class ReloadingCertificate:
         if not blocks:
             raise ValueError(f"{chain_file} holds no certificate")
         chain = [Certificate.loadPEM(block).original for block in blocks]
-        key = KeyPair.load(key_file.read_bytes(), format=1).original
+        pem = key_file.read_bytes()
+        if b"ENCRYPTED" in pem:
+            # OpenSSL would ask for the password at the terminal, and wait.
+            raise ValueError(f"{key_file} is encrypted")
+        key = KeyPair.load(pem, format=1).original
         options = CertificateOptions(
             privateKey=key,
             certificate=chain[0],

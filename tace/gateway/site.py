@@ -26,14 +26,14 @@ class BoundedRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         # A TLS transport goes on reading while it says goodbye, and would fill the disk.
-        if self._refused:
-            self.channel.forceAbortClient()
-        else:
-            Request.handleContentChunk(self, data)
-
-    def process(self) -> None:
         if not self._refused:
-            Request.process(self)
+            Request.handleContentChunk(self, data)
+        elif self.channel is not None:
+            self.channel.forceAbortClient()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if not self._refused:
+            Request.requestReceived(self, command, path, version)
 
 
 class Text(Resource):
@@ -55,18 +55,28 @@ class Text(Resource):
         return b"" if request.method == b"HEAD" else body
 
 
-class Root(Resource):
+class Directory(Resource):
+    """Is nothing itself, and holds nothing but the children it is given."""
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+
+    def getChild(self, path: bytes, request: HttpRequest) -> Text:
+        return Text(404, lambda: "Nothing is here.")
+
+    def render(self, request: HttpRequest) -> bytes:
+        return self.getChild(b"", request).render(request)
+
+
+class Root(Directory):
     """``/v1/socket`` is the WebSocket; everything else is not found."""
 
     def __init__(self, socket: IResource) -> None:
-        Resource.__init__(self)
-        version = Resource()
+        Directory.__init__(self)
+        version = Directory()
         version.putChild(b"socket", socket)
         self.putChild(b"v1", version)
         self.putChild(b"", Text(200, lambda: "A tace node. Clients connect to /v1/socket."))
-
-    def getChild(self, path: bytes, request: HttpRequest) -> Resource:
-        return Text(404, lambda: "Nothing is here.")
 
 
 class QuietSite(Site):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -11,6 +16,38 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tace.cli.main import main
 from tace.e2ee.link import ContactLink
+from tests.processes import environment
+
+
+class Terminal:
+    """A command with a pseudo-terminal as its standard input and output."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.printed = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tace.cli.main", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(),
+        )
+        os.close(theirs)
+
+    def answer(self, question: str, text: str) -> None:
+        """Wait for the question, and type."""
+        while question not in self.printed:
+            self.printed += os.read(self._ours, 4096).decode()
+        os.write(self._ours, text.encode() + b"\n")
+
+    def rest(self) -> str:
+        """Everything that was printed, at the end."""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while data := os.read(self._ours, 4096):
+                self.printed += data.decode()
+        os.close(self._ours)
+        self.process.wait()
+        return self.printed
 
 
 class Identities(SynchronousTestCase):
@@ -127,6 +164,18 @@ class Identities(SynchronousTestCase):
         self.assertEqual(result.exit_code, 2)
         self.assertIn("no terminal", result.stderr)
         self.assertFalse(self.home.exists())
+
+    def test_a_terminal_is_asked(self) -> None:
+        """With somebody to ask, the passphrase is asked for twice and shown never."""
+        made = Terminal("identity", "new", "--home", str(self.home), "--passphrase")
+        made.answer("Passphrase: ", "correct horse")
+        made.answer("Repeat for confirmation: ", "correct horse")
+        self.assertRegex(made.rest(), "recovery code")
+        shown = Terminal("identity", "show", "--home", str(self.home))
+        shown.answer("Passphrase: ", "correct horse")
+        self.assertIn("public key", shown.rest())
+        self.assertNotIn("correct horse", made.printed + shown.printed)
+        self.assertEqual((made.process.returncode, shown.process.returncode), (0, 0))
 
     def test_a_long_name(self) -> None:
         """A name has 64 characters at most; nothing is left behind by the attempt."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from tace.client.home import Home
+from tace.client.rows import MessageState
 from tests.cli.one_node import OneNode
 
 
@@ -41,10 +43,11 @@ class Receiving(OneNode):
         await self.send("one")
         await self.received("bob")
         await self.received("alice")
-        home = self.directory / "alice"
-        self.assertTrue(home.is_dir())
-        sent = await self.tace("send", "--json", "Bob", "two", home="alice")
-        self.assertEqual(json.loads(sent.output)["state"], "stored")
+        home = Home.open(self.directory / "alice", ask_passphrase=lambda: "", random_bytes=bytes)
+        self.addCleanup(home.close)
+        (peer,) = home.database.peers_named("Bob")
+        (message,) = home.database.conversation(peer.identity, 10)
+        self.assertEqual((message.text, message.state), ("one", MessageState.DELIVERED))
 
     async def test_for_people(self) -> None:
         """Name and text; what would steer the terminal is left out."""

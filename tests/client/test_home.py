@@ -186,6 +186,21 @@ class Transactions(SynchronousTestCase):
             self.assertIsNone(self.other.setting("b"))
         self.assertEqual((self.other.setting("a"), self.other.setting("b")), (b"2", b"3"))
 
+    def test_one_inside_another(self) -> None:
+        """The inner one alone is undone, when the outer one takes that lightly."""
+        with self.one.transaction():
+            self.one.set_setting("a", b"1")
+
+            def fail() -> None:
+                with self.one.transaction():
+                    self.one.set_setting("b", b"2")
+                    raise ZeroDivisionError
+
+            self.assertRaises(ZeroDivisionError, fail)
+            self.one.set_setting("c", b"3")
+        found = [self.other.setting(name) for name in "abc"]
+        self.assertEqual(found, [b"1", None, b"3"])
+
     def test_durable(self) -> None:
         """WAL with a sync at each commit: what was committed survives a power cut."""
         connection = self.one._sql

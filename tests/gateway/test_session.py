@@ -6,9 +6,6 @@ from typing import TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.letters import Box, secret
-from tests.network import MemoryNetwork, TestNode
-
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.session import ClientSession
 from tace.identity.keys import SigningKey
@@ -43,6 +40,8 @@ from tace.wire.client import (
 )
 from tace.wire.message import Message
 from tace.wire.objects import Envelope
+from tests.letters import Box, secret
+from tests.network import MemoryNetwork, TestNode
 
 M = TypeVar("M", bound=Message)
 

@@ -10,16 +10,6 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from tests.gateway.running import (
-    Talker,
-    TalkerFactory,
-    dial,
-    endpoint,
-    reactor,
-    start_node,
-    talk,
-)
-
 from tace.gateway import site
 from tace.node import Node
 from tace.wire.client import (
@@ -31,6 +21,15 @@ from tace.wire.client import (
     ClientRefused,
     GetNetwork,
     encode_client_message,
+)
+from tests.gateway.running import (
+    Talker,
+    TalkerFactory,
+    dial,
+    endpoint,
+    reactor,
+    start_node,
+    talk,
 )
 
 
@@ -139,7 +138,7 @@ class BoundsTests(WebSocketTestCase):
     async def test_a_client_that_asks_and_does_not_read(self) -> None:
         """Is not read from either: what waits for it at the node stays small."""
         node = self.start()
-        talker, factory = await self.talk(node)
+        talker, _ = await self.talk(node)
         (session,) = node._sockets.sessions
         asked = 0
         answered = 0

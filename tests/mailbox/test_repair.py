@@ -6,9 +6,6 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.letters import Box, secret
-from tests.network import MemoryNetwork, TestNode
-
 from tace.delivery.inbox import Inbox
 from tace.errors import NotReplica
 from tace.identity.keys import SigningKey
@@ -19,6 +16,8 @@ from tace.mailbox.reconcile import lacking
 from tace.seams import Item, ItemState
 from tace.wire.objects import Envelope, Tombstone
 from tace.wire.peer import FetchItems, ItemField, ListItems
+from tests.letters import Box, secret
+from tests.network import MemoryNetwork, TestNode
 
 WHOLE = Arc(bytes(32), bytes(32))
 

@@ -34,8 +34,8 @@ from tests.smoke.stage.people import Recipient, Sender, connect
 from tests.smoke.stage.waiting import until
 from tests.smoke.stage.websocket import Closed, dial
 
-TOO_BIG = 1009
-"""RFC 6455 section 7.4.1: a message that is too big to process."""
+NORMAL, TOO_BIG = 1000, 1009
+"""Close codes (RFC 6455 section 7.4.1): a message that is too big is WebSocket's own matter."""
 ANSWERS_WITHIN_SECONDS = 5.0
 SECRET_AT = 36
 """Where the secret stands in a tombstone."""
@@ -131,24 +131,17 @@ class AtTheGateway(SmokeCase):
         self.assertEqual((await self.sender.send_one(later)).state, "stored")
         await self._assert_bystander_is_served()
 
-    async def test_text_frame(self) -> None:
-        """``protocol-error``, and the connection is closed in good order."""
-        closed = await self._closed_for(b"hello", binary=False)
-        self.assertEqual((closed.refusal, closed.code), ("protocol-error", 1000))
-        await self._assert_bystander_is_served()
-
-    async def test_garbage(self) -> None:
-        """The same for a binary message whose body is not what its number declares."""
+    async def test_broken_rules(self) -> None:
+        """Each hears why before it is cut off, and nobody else notices."""
         garbage = encode_client_message(ClientPing(), 1)[:HEAD_BYTES] + b"\xff" * 40
-        closed = await self._closed_for(garbage, binary=True)
-        self.assertEqual((closed.refusal, closed.code), ("protocol-error", 1000))
-        await self._assert_bystander_is_served()
-
-    async def test_oversized_message(self) -> None:
-        """WebSocket's own word for it, before the message is buffered."""
-        closed = await self._closed_for(bytes(MAX_CLIENT_MESSAGE_BYTES + 1), binary=True)
-        self.assertEqual(closed.code, TOO_BIG)
-        await self._assert_bystander_is_served()
+        for payload, binary, word, code in (
+            (b"hello", False, "protocol-error", NORMAL),
+            (garbage, True, "protocol-error", NORMAL),
+            (bytes(MAX_CLIENT_MESSAGE_BYTES + 1), True, "", TOO_BIG),
+        ):
+            closed = await self._closed_for(payload, binary=binary)
+            self.assertEqual((closed.refusal, closed.code), (word, code))
+            await self._assert_bystander_is_served()
 
     async def test_wrong_subprotocol(self) -> None:
         """The handshake is refused, and says what is needed."""

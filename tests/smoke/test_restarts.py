@@ -44,7 +44,8 @@ class Restarts(SmokeCase):
         self.assertGreater(len(mail.latencies), 20)
         slow = {number: taken for number, taken in mail.latencies.items() if taken > WITHIN_SECONDS}
         self.assertEqual(slow, {})
-        refused = [result for result in mail.results if result.state != "stored"]
+        # A recipient may be faster with her ack than the second replica with its answer.
+        refused = [result for result in mail.results if result.state not in ("stored", "acked")]
         self.assertEqual(refused, [])
         print(
             f"\n  {len(mail.latencies)} messages while each replica restarted twice:"

@@ -219,6 +219,7 @@ class ModelTests(SynchronousTestCase):
                 max_examples=60,
                 stateful_step_count=40,
                 deadline=None,
+                report_multiple_bugs=False,
                 derandomize=True,
                 suppress_health_check=list(HealthCheck),
             ),

@@ -214,6 +214,30 @@ class CommitTests(_Files):
         self.assertLess(log, 16 * 1024 * 1024)
 
 
+class RemovalTests(_Files):
+    """A removal's bytes are kept as long as a tombstone needs them, and once."""
+
+    def kept(self) -> int:
+        """How many removals the file holds."""
+        with closing(sqlite3.connect(self.path)) as other:
+            (rows,) = other.execute("SELECT count(*) FROM removal").fetchone()
+        return int(rows)
+
+    def test_removals_are_kept_while_needed(self) -> None:
+        """They go with the last tombstone: replaced, dropped or expired."""
+        store = self.open()
+        one, two, three = letter(1), letter(2), letter(3)
+        words = removal(one, two)
+        self.result(store.put_removals([words, removal(three), words], NOW))
+        self.assertEqual(self.kept(), 2)
+        self.result(store.put_tombstones([one.tombstone], NOW))
+        self.assertEqual(self.kept(), 2)
+        self.result(store.drop_items([two.buried_item]))
+        self.assertEqual(self.kept(), 1)
+        self.result(store.expire(at(100)))
+        self.assertEqual(self.kept(), 0)
+
+
 class ReadTests(_Files):
     """What a reader sees, and how it finds it."""
 

@@ -78,6 +78,7 @@ CREATE TABLE outgoing (
     addressed INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX outgoing_id ON outgoing (peer, id);
+CREATE INDEX outgoing_message ON outgoing (peer, message);
 
 -- One encrypted copy of an outgoing content for one device. state: waiting, stored, acked.
 CREATE TABLE parcel (

@@ -25,10 +25,13 @@ async def run_command(test: TestCase, *arguments: str) -> Ended:
 class Person:
     """An identity in a home of its own."""
 
-    def __init__(self, test: TestCase, home: Path, public_key: str) -> None:
+    def __init__(
+        self, test: TestCase, home: Path, public_key: str, recovery_code: str = ""
+    ) -> None:
         self._test = test
         self.home = home
         self.public_key = public_key
+        self.recovery_code = recovery_code
 
     @classmethod
     async def new(cls, test: TestCase, home: Path, name: str) -> Person:
@@ -36,7 +39,8 @@ class Person:
             test, "identity", "new", "--home", str(home), "--name", name, "--json"
         )
         test.assertEqual(ended.status, 0, ended)
-        return cls(test, home, json.loads(ended.output)["public_key"])
+        made = json.loads(ended.output)
+        return cls(test, home, made["public_key"], made["recovery_code"])
 
     async def receive(self, node: str) -> list[dict[str, Any]]:
         """What ``tace receive --json`` prints."""

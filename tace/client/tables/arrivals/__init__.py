@@ -1,0 +1,1 @@
+"""What came, until it is dealt with."""

@@ -1,0 +1,1 @@
+"""Who is known, and with which devices."""
