@@ -54,9 +54,9 @@ class SqliteStore:
     """A :class:`~tace.seams.Store` in ``path`` and its neighbours (``-wal``, ``-shm``, ``.lock``).
 
     Opens, and where needed upgrades, the file at once, on the calling thread; every method is then
-    called from the reactor's. Without :meth:`close` the process does not end.
+    called from the reactor's. A process that ends without :meth:`close` takes a second longer.
 
-    :param max_bytes: the most the files may take, at least 1 MiB; 0 for no limit. Below 64 MiB the
+    :param max_bytes: the most the files may take, at least 1 MiB; 0 for no limit. Below 80 MiB the
         log of one large commit may pass it for a moment.
     :param synchronous: ``full``, or ``off`` for tests, which loses commits in a power cut.
     :param trace: told of every statement, in the thread that runs it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Thread, main_thread
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, fail
@@ -20,6 +20,8 @@ from twisted.python.failure import Failure
 from tace.errors import StoreError
 
 R = TypeVar("R")
+LOOK_ROUND_SECONDS = 1.0
+"""So often an idle thread looks whether the program has ended without a word to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Turns(Generic[R]):
         """What waits (the first is waited for), and whether there may be more after it."""
         turn: list[_Asked[R]] = []
         weight = 0
-        asked = self._queue.get()
+        asked = self._first()
         while asked is not None:
             turn.append(asked)
             weight += asked.weight
@@ -115,6 +117,15 @@ class Turns(Generic[R]):
             except Empty:
                 return turn, True
         return turn, False
+
+    def _first(self) -> _Asked[R] | None:
+        """What comes next; None at the end, which must come: a finished program waits for us."""
+        while True:
+            try:
+                return self._queue.get(timeout=LOOK_ROUND_SECONDS)
+            except Empty:
+                if not main_thread().is_alive():
+                    return None
 
     def _serve(self, turn: list[_Asked[R]]) -> None:
         answers: Sequence[object]

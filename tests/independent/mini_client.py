@@ -5,15 +5,16 @@ they come: what people's clients must do besides (save first, retry, keep order)
 """
 
 import hmac
-import secrets
 import struct
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import count
+from secrets import token_bytes
 from typing import Any
 
-import msgpack
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol, connectWS
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hpke
@@ -22,16 +23,16 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgpack import packb, unpackb
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredQueue
-from twisted.python import log
 
 Key = ec.EllipticCurvePrivateKey
+Chain = tuple[bytes, bytes, int]  # header key, chain key, count
+P256, ECDSA = ec.SECP256R1(), ec.ECDSA(hashes.SHA256())
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-DATA = {30: 16, 58: 33}  # characters of a recovery code and a contact code, and what they hold
 BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SUITE = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-ECDSA = ec.ECDSA(hashes.SHA256())
 
 
 def check(holds: bool, why: str) -> None:
@@ -48,7 +49,7 @@ def hkdf(ikm: bytes, salt: bytes, info: bytes, size: int) -> bytes:
 
 
 def key_from(seed48: bytes) -> Key:
-    return ec.derive_private_key(int.from_bytes(seed48) % (ORDER - 1) + 1, ec.SECP256R1())
+    return ec.derive_private_key(int.from_bytes(seed48) % (ORDER - 1) + 1, P256)
 
 
 def point(key: Key) -> bytes:
@@ -57,202 +58,194 @@ def point(key: Key) -> bytes:
 
 def load(data: bytes) -> ec.EllipticCurvePublicKey:
     check(len(data) == 33, "not a compressed point")
-    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), data)
+    return ec.EllipticCurvePublicKey.from_encoded_point(P256, data)
 
 
-def dh(key: Key, other: bytes) -> bytes:
-    return key.exchange(ec.ECDH(), load(other))
+def dh(key: Key, *others: bytes) -> bytes:
+    return b"".join(key.exchange(ec.ECDH(), load(other)) for other in others)
 
 
-def sign(key: Key, label: str, data: bytes) -> bytes:
+def signed(key: Key, label: str, data: bytes) -> bytes:
     r, s = utils.decode_dss_signature(key.sign(label.encode() + data, ECDSA))
-    return r.to_bytes(32) + s.to_bytes(32)
+    return data + r.to_bytes(32) + s.to_bytes(32)
 
 
-def verify(key: bytes, label: str, signed: bytes) -> None:
-    r, s = int.from_bytes(signed[-64:-32]), int.from_bytes(signed[-32:])
-    load(key).verify(utils.encode_dss_signature(r, s), label.encode() + signed[:-64], ECDSA)
+def verify(key: bytes, label: str, data: bytes) -> None:
+    r, s = int.from_bytes(data[-64:-32]), int.from_bytes(data[-32:])
+    load(key).verify(utils.encode_dss_signature(r, s), label.encode() + data[:-64], ECDSA)
 
 
-def to_base32(data: bytes, label: str, size: int) -> str:
-    spare = size * 5 - len(data) * 8
-    value = int.from_bytes(data) << spare | int.from_bytes(H(label, data)[:4]) >> (32 - spare)
-    return "".join(BASE32[value >> 5 * i & 31] for i in reversed(range(size)))
-
-
-def from_base32(text: str, label: str, size: int) -> bytes:
+def from_base32(text: str, label: str, size: int, spare: int) -> bytes:
     clean = "".join(text.split()).replace("-", "").upper().translate(str.maketrans("ILO", "110"))
     check(len(clean) == size and set(clean) <= set(BASE32), "not a code")
     value = sum(BASE32.index(c) << 5 * i for i, c in enumerate(reversed(clean)))
-    data = (value >> (size * 5 - 8 * DATA[size])).to_bytes(DATA[size])
-    check(to_base32(data, label, size) == clean, "checksum")
+    data = (value >> spare).to_bytes((size * 5 - spare) // 8)
+    check(int.from_bytes(H(label, data)[:4]) >> (32 - spare) == value % (1 << spare), "checksum")
     return data
-
-
-def identity_from(recovery: str) -> Key:
-    code = from_base32(recovery, "tace recovery check 1", 30)
-    return key_from(hkdf(code, b"", b"tace identity seed 1", 48))
 
 
 def read_link(text: str) -> bytes:
     code = "".join(text.rpartition("#")[2].split()).replace("-", "")
     check(code[:5].lower() == "tace1", "not a link")
-    return from_base32(code[5:], "tace contact check 1", 58)
+    return from_base32(code[5:], "tace contact check 1", 58, 26)
 
 
-def mailbox_of(key: bytes, kind: int) -> bytes:
-    return H("tace mailbox 1", key)[:31] + bytes([kind])
-
-
-def stamp(envelope_id: bytes, target: int) -> int:
-    nonce, limit = 0, 1 << (256 - target)
-    while int.from_bytes(H("tace stamp 1", envelope_id, struct.pack(">BQ", target, nonce))) >= limit:
-        nonce += 1
-    return nonce
-
-
-def record_key(kind: int, identity: bytes, device: bytes) -> bytes:
-    return H("tace record 1", bytes([kind]), identity, device)
-
-
-def make_record(key: Key, kind: int, device: bytes, times: tuple[int, int], payload: bytes) -> bytes:
-    head = bytes([1, kind]) + point(key) + device
-    body = head + struct.pack(">QIH", *times, len(payload)) + payload
-    return body + sign(key, "tace user record 1", body)
+def stamp(envelope_id: bytes, target: int) -> bytes:
+    tails = (struct.pack(">BQ", target, nonce) for nonce in count())
+    tried = ((int.from_bytes(H("tace stamp 1", envelope_id, tail)), tail) for tail in tails)
+    return next(tail for value, tail in tried if value >> (256 - target) == 0)
 
 
 def read_record(raw: bytes, kind: int, identity: bytes, device: bytes, now: float) -> Any:
     check(raw[:67] == bytes([1, kind]) + identity + device, "another record")
     verify(identity, "tace user record 1", raw)
-    payload = msgpack.unpackb(raw[81:-64])
+    payload = unpackb(raw[81:-64])
     check(int.from_bytes(raw[75:79]) * 3600 > now and payload[0] == 1, "over, or too new")
     check(kind == 1 or H("tace device 1", payload[1]) == device, "not the device's key")
     return payload
 
 
-def read_certificate(raw: bytes, now: float) -> tuple[bytes, bytes, bytes]:
-    verify(raw[:33], "tace device certificate 1", raw)
-    ahead = int.from_bytes(raw[99:103]) * 3600 - now
-    check(-30 <= ahead / 86400 <= 31 and bool(load(raw[33:66]) and load(raw[66:99])), "certificate")
-    return raw[:33], raw[33:66], raw[66:99]
+def session_keys(agreed: bytes, handshake: bytes, responder: bytes) -> tuple[bytes, ...]:
+    transcript = H("tace transcript 1", handshake, responder)
+    keys = hkdf(agreed, b"", b"tace session keys 1" + transcript, 96)
+    return transcript, keys[:32], keys[32:64], keys[64:]
 
 
-class Ratchet:
-    """Section 5 of e2ee.md. A chain is (header key, chain key, count)."""
+def advance(chain: Chain) -> tuple[Chain, bytes]:
+    one, two = (hmac.digest(chain[1], byte, "sha256") for byte in (b"\1", b"\2"))
+    return (chain[0], two, chain[2] + 1), one
 
-    def __init__(self, root: bytes, own: Key, sending: bytes, receiving: bytes) -> None:
-        self.root, self.own, self.previous = root, own, 0
-        self.next_sending, self.next_receiving = sending, receiving
-        self.sending = self.receiving = (b"", b"", 0)
+
+def body_cipher(message_key: bytes, salt: bytes) -> tuple[AESGCM, bytes]:
+    out = hkdf(message_key, salt, b"tace ratchet message 1", 44)
+    return AESGCM(out[:32]), out[32:]
+
+
+class Session:
+    """A ratchet (section 5 of e2ee.md), and what is known of the device at its other end."""
+
+    def __init__(self, root: bytes, own: Key, send: bytes, receive: bytes, **about: bytes) -> None:
+        self.root, self.own, self.previous, self.about = root, own, 0, about
+        self.next_sending, self.next_receiving = send, receive
+        self.sending: Chain = (b"", b"", 0)
+        self.receiving: Chain = (b"", b"", 0)
         self.skipped: dict[tuple[bytes, int], bytes] = {}
-        self.random: Callable[[int], bytes] = secrets.token_bytes
+        self.random: Callable[[int], bytes] = token_bytes
 
-    def step(self, theirs: bytes, header_key: bytes) -> tuple[tuple[bytes, bytes, int], bytes]:
+    def step(self, theirs: bytes, header_key: bytes) -> tuple[Chain, bytes]:
         out = hkdf(dh(self.own, theirs), self.root, b"tace ratchet root 1", 96)
         self.root = out[:32]
         return (header_key, out[32:64], 0), out[64:]
 
     def seal(self, plaintext: bytes, ad: bytes) -> bytes:
+        counts, salt = struct.pack(">II", self.previous, self.sending[2]), self.random(16)
         self.sending, message_key = advance(self.sending)
-        salt, count = self.random(16), self.sending[2] - 1
-        header = point(self.own) + struct.pack(">II", self.previous, count)
-        head = salt + AESGCM(self.sending[0]).encrypt(salt[:12], header, None)
-        key, nonce = message_secrets(message_key, salt)
-        return head + AESGCM(key).encrypt(nonce, plaintext, ad + head)
+        header = AESGCM(self.sending[0]).encrypt(salt[:12], point(self.own) + counts, None)
+        cipher, nonce = body_cipher(message_key, salt)
+        return salt + header + cipher.encrypt(nonce, plaintext, ad + salt + header)
 
     def skip(self, to: int) -> None:
         check(to - self.receiving[2] <= 1000, "too far ahead")
         while self.receiving[2] < to:
-            place = (self.receiving[0], self.receiving[2])
-            self.receiving, self.skipped[place] = advance(self.receiving)
-        for place in list(self.skipped)[:-1000]:
-            del self.skipped[place]
+            place = self.receiving[0], self.receiving[2]
+            self.receiving, message_key = advance(self.receiving)
+            self.skipped = {**self.skipped, place: message_key}
 
     def open(self, message: bytes, ad: bytes) -> bytes:
         new = copy(self)
-        new.skipped = dict(self.skipped)
-        plaintext = new.open_in_place(message, ad)
-        self.__dict__.update(new.__dict__)
-        return plaintext
-
-    def open_in_place(self, message: bytes, ad: bytes) -> bytes:
         former = [header_key for header_key, _ in reversed(self.skipped)]
-        for header_key in filter(None, [self.receiving[0], self.next_receiving, *former]):
+        for used in filter(None, [self.receiving[0], self.next_receiving, *former]):
             with suppress(InvalidTag):
-                header = AESGCM(header_key).decrypt(message[:12], message[16:73], None)
+                header = AESGCM(used).decrypt(message[:12], message[16:73], None)
                 break
         else:
-            raise NoHeaderKey
+            raise LookupError("no header key")
         theirs, (previous, number) = header[:33], struct.unpack(">II", header[33:])
-        stepped = header_key == self.next_receiving
-        if stepped:
-            self.skip(previous) if self.receiving[0] else None
-            self.receiving, self.next_receiving = self.step(theirs, header_key)
-        if header_key == self.receiving[0] and number >= self.receiving[2]:
-            self.skip(number)
-            self.receiving, message_key = advance(self.receiving)
+        if used == self.next_receiving:
+            new.skip(previous if self.receiving[0] else 0)
+            new.receiving, new.next_receiving = new.step(theirs, used)
+        if used == new.receiving[0] and number >= new.receiving[2]:
+            new.skip(number)
+            new.receiving, message_key = advance(new.receiving)
         else:
-            check((header_key, number) in self.skipped, "key gone")
-            message_key = self.skipped.pop((header_key, number))
-        key, nonce = message_secrets(message_key, message[:16])
-        plaintext = AESGCM(key).decrypt(nonce, message[73:], ad + message[:73])
-        if stepped:
-            self.previous, self.own = self.sending[2], key_from(self.random(48))
-            self.sending, self.next_sending = self.step(theirs, self.next_sending)
+            check((used, number) in self.skipped, "key gone")
+            message_key = self.skipped[used, number]
+            new.skipped = {k: v for k, v in self.skipped.items() if k != (used, number)}
+        cipher, nonce = body_cipher(message_key, message[:16])
+        plaintext = cipher.decrypt(nonce, message[73:], ad + message[:73])
+        if used == self.next_receiving:
+            new.previous, new.own = self.sending[2], key_from(self.random(48))
+            new.sending, new.next_sending = new.step(theirs, self.next_sending)
+        vars(self).update(vars(new))
         return plaintext
 
 
-class Session:
-    """Section 4 of e2ee.md: what both sides derive from a handshake."""
+class Wire(WebSocketClientProtocol):
+    """A connection to a node. The challenge answers request 0; `arrived` takes what is pushed."""
 
-    def __init__(self, handshake: bytes, agreed: bytes, responder: bytes) -> None:
-        self.id, self.handshake = H("tace session id 1", handshake)[:16], b""
-        self.transcript = H("tace transcript 1", handshake, responder)
-        keys = hkdf(agreed, b"", b"tace session keys 1" + self.transcript, 96)
-        self.root, self.initiator, self.responder = keys[:32], keys[32:64], keys[64:]
-        self.ratchet: Ratchet
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: dict[int, Deferred[list[Any]]] = {0: Deferred()}
+        self.arrived: Callable[[bytes], Any] = bool
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        number, request = struct.unpack_from(">HI", payload)
+        body = unpackb(payload[6:])
+        if number == 263:
+            Deferred.fromCoroutine(self.arrived(body[0]))
+        elif answer := self.waiting.pop(request, None):
+            answer.errback(ConnectionError(body)) if number == 257 else answer.callback(body)
+
+    def ask(self, number: int, *fields: Any) -> Deferred[list[Any]]:
+        request = max(self.waiting, default=0) + 1
+        self.waiting[request] = Deferred()
+        self.sendMessage(struct.pack(">HI", number, request) + packb(fields), True)
+        return self.waiting[request].addTimeout(10, reactor)
 
 
-class Pair:
-    """What is known of one device of somebody."""
+class Client:
+    """A device of the identity of a recovery code, with its two mailboxes and its sessions."""
 
-    def __init__(self, identity: bytes, inbox: bytes, mailbox: bytes) -> None:
-        self.identity, self.inbox, self.mailbox = identity, inbox, mailbox
-        self.sessions: list[Session] = []
-        self.tags: list[bytes] = []
-        self.counter = 0
-
-
-class Device:
-    def __init__(self, recovery: str, seed: bytes, network_id: bytes) -> None:
+    def __init__(self, recovery: str, seed: bytes) -> None:
+        code = from_base32(recovery, "tace recovery check 1", 30, 22)
+        self.owner = key_from(hkdf(code, b"", b"tace identity seed 1", 48))
         keys = hkdf(seed, b"", b"tace device seed 1", 192)
         self.keys = [key_from(keys[i : i + 48]) for i in range(0, 192, 48)]
-        self.key, self.inbox_key, *mailbox_keys = self.keys
-        self.mailboxes = {mailbox_of(point(k), i + 1): k for i, k in enumerate(mailbox_keys)}
-        self.identity_key, self.network_id = identity_from(recovery), network_id
-        self.identity, self.id = point(self.identity_key), H("tace device 1", point(self.key))
-        self.prekeys = {1: (key_from(secrets.token_bytes(48)), MLKEM768PrivateKey.generate())}
-        self.pairs: dict[bytes, Pair] = {}
+        self.prekey, self.kem = key_from(token_bytes(48)), MLKEM768PrivateKey.generate()
+        self.identity, self.network, self.stamp_bits = point(self.owner), b"", 0
+        self.sessions: list[Session] = []
+        self.seen, self.counter = {b""}, 0
+        self.texts: DeferredQueue[tuple[bytes, str]] = DeferredQueue()
+        self.receipts: DeferredQueue[bytes] = DeferredQueue()
 
-    def certificate(self, expires: int) -> bytes:
-        keys = self.identity + point(self.key) + point(self.inbox_key)
-        body = keys + struct.pack(">I", expires)
-        return body + sign(self.identity_key, "tace device certificate 1", body)
+    @property
+    def id(self) -> bytes:
+        return H("tace device 1", point(self.keys[0]))
 
-    def records(self, now: int) -> list[bytes]:
-        (number, (prekey, kem)), times = max(self.prekeys.items()), (now, now // 3600 + MONTH)
-        points, kem_public = [point(k) for k in self.keys[:3]], kem.public_key().public_bytes_raw()
-        device = msgpack.packb([1, *points, number, point(prekey), kem_public])
-        devices = msgpack.packb([1, [[self.id, now // 3600]]])
-        return [
-            make_record(self.identity_key, 2, self.id, times, device),
-            make_record(self.identity_key, 1, bytes(32), times, devices),
-        ]
+    def mailbox(self, kind: int) -> bytes:
+        return H("tace mailbox 1", point(self.keys[kind + 1]))[:31] + bytes([kind])
 
-    def start(self, pair: Pair, record: Any, certificate: bytes, ephemeral: Key, kem: Any) -> Session:
-        _, key, _, _, number, prekey, kem_prekey = record[:7]
-        shared, ciphertext = kem
-        handshake = b"\0" + certificate + point(ephemeral) + struct.pack(">I", number) + ciphertext
-        agreed = dh(self.key, prekey) + dh(ephemeral, key) + dh(ephemeral, prekey) + shared
-        session = Session(handshake, agreed, pair.identity + key + prekey + kem_prekey)
+    def records(self, now: int) -> Iterator[bytes]:
+        parts = [*map(point, self.keys[:3]), 1, point(self.prekey), self.kem_point]
+        lists = [1, [[self.id, now // 3600]]]
+        for kind, device, fields in ((2, self.id, [1, *parts]), (1, bytes(32), lists)):
+            payload = packb(fields)
+            times = struct.pack(">QIH", now, now // 3600 + 720, len(payload))
+            head = bytes([1, kind]) + self.identity + device + times
+            yield signed(self.owner, "tace user record 1", head + payload)
+
+    def start(self, identity: bytes, record: Any, now: int) -> Session:
+        _, key, inbox, requests, number, prekey, kem_prekey = record[:7]
+        shared, ciphertext = MLKEM768PublicKey.from_public_bytes(kem_prekey).encapsulate()
+        EK, certificate = key_from(token_bytes(48)), self.identity + self.points[0] + self.points[1]
+        certificate += struct.pack(">I", now // 3600 + 720)
+        certificate = signed(self.owner, "tace device certificate 1", certificate)
+        tail = point(EK) + struct.pack(">I", number) + ciphertext
+        handshake = b"\0" + certificate + tail
+        agreed = dh(self.keys[0], prekey) + dh(EK, key, prekey) + shared
+        responder = identity + key + prekey + kem_prekey
+        transcript, root, mine, theirs = session_keys(agreed, handshake, responder)
+        own, mailbox = key_from(token_bytes(48)), mailbox_of(requests, 1)
+        session = Session(root, own, mine, theirs, identity, inbox, mailbox, handshake)
+        session.sending, session.next_sending = session.step(prekey, mine)
         return session

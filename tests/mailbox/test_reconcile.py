@@ -125,7 +125,7 @@ class ListingTests(ReconcileTestCase):
         self.lie(self.other, ListItems, endless)
         letters = [self.letter(number) for number in range(3)]
         self.put(third, letters)
-        self.network.run(400.0)
+        self.network.run(120.0)
         self.assertEqual(len(self.items()), 3)
 
 

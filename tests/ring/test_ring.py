@@ -2,10 +2,9 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.network import MemoryNetwork, TestNode
-
 from tace.ids import Place
 from tace.ring.pointers import Pointers
+from tests.network import MemoryNetwork, TestNode
 
 
 def order(nodes: list[TestNode]) -> list[Place]:

@@ -7,9 +7,18 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from tace.e2ee.stamp import stamp_search, with_stamp
+from tace.wire.objects import Envelope
 from tests.smoke.stage.case import SmokeCase
 from tests.smoke.stage.command import Person, run_command
+from tests.smoke.stage.databases import waiting_in
 from tests.smoke.stage.nodes import Nodes
+from tests.smoke.stage.people import Sender
+from tests.smoke.stage.waiting import until
+
+STAMP_BITS = 8
+"""Of the first messages to somebody. The proof of work is not what is tested."""
+GONE_WITHIN_SECONDS = 5.0
 
 
 class People(SmokeCase):
@@ -17,8 +26,7 @@ class People(SmokeCase):
 
     async def setUp(self) -> None:  # type: ignore[override]
         super().setUp()
-        # The proof of work on first messages is not what is tested.
-        self.nodes = Nodes(self, 3, {"limits.requests_stamp_bits": 8})
+        self.nodes = Nodes(self, 3, {"limits.requests_stamp_bits": STAMP_BITS})
         await self.nodes.start()
         self.homes = Path(self.mktemp()).absolute()
         self.alice = await Person.new(self, self.homes / "alice", "Alice")
@@ -72,3 +80,38 @@ class People(SmokeCase):
         await restored.send(url[0], self.bob.public_key, "still me")
         (answer,) = await self.bob.receive(url[2])
         self.assertEqual((answer["from"], answer["text"]), (self.alice.public_key, "still me"))
+
+    async def test_redated_envelope(self) -> None:
+        """Whoever re-dates what somebody sent makes no second message of it: it does not open,
+        and the owner has it removed.
+        """
+        url = [plan.url for plan in self.nodes.plans]
+        await self.alice.send(url[1], self.bob.public_key, "once")
+        (sent,) = waiting_in(self.nodes.database(1))
+        redated = _stamped(_redated(sent))
+        sender = await Sender.at(self, self.nodes.address(1))
+        self.assertEqual((await sender.send_one(redated)).state, "stored")
+        self.assertEqual([m["text"] for m in await self.bob.receive(url[0])], ["once"])
+        self.assertEqual(await self.bob.receive(url[2]), [])
+
+        async def gone() -> bool:
+            everything = [e for i in range(3) for e in waiting_in(self.nodes.database(i))]
+            return not any(envelope.mailbox == sent.mailbox for envelope in everything)
+
+        await until("both have left every disk", gone, GONE_WITHIN_SECONDS)
+        self.assertEqual((await sender.send_one(redated)).state, "removed")
+
+
+def _redated(sent: Envelope) -> Envelope:
+    """The same, but to be kept an hour less."""
+    return Envelope.make(
+        mailbox=sent.mailbox,
+        expires_hours=sent.expires_hours - 1,
+        lock=sent.lock,
+        blob=sent.blob,
+    )
+
+
+def _stamped(envelope: Envelope) -> Envelope:
+    nonce = next(n for n in stamp_search(envelope.id, STAMP_BITS) if n is not None)
+    return with_stamp(envelope, STAMP_BITS, nonce)

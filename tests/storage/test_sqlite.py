@@ -528,6 +528,25 @@ class ProcessTests(TestCase):
         self.assertEqual([await answer for answer in answers], [[Put("stored")]] * 20)
         await store.close()
 
+    async def test_a_program_that_fails_ends(self) -> None:
+        """A store that nobody closed does not keep the process alive."""
+        path = Path(self.mktemp()).absolute()
+        path.mkdir()
+        program = (
+            "import sys; from pathlib import Path; from tests.storage.pump import Pump;"
+            "from tace.storage.sqlite import SqliteStore;"
+            "store = SqliteStore(Path(sys.argv[1]), Pump()); print('open'); sys.exit(3)"
+        )
+        lines = _Lines(enough=sys.maxsize)
+        IReactorProcess(reactor).spawnProcess(
+            lines,
+            sys.executable,
+            [sys.executable, "-c", program, str(path / "node.db")],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            path=str(ROOT),
+        )
+        self.assertEqual(await lines.ended, [b"open"])
+
     async def test_what_was_acknowledged_survives_a_kill(self) -> None:
         """SIGKILL in the middle of writing: every answered put is there, and the lock is free."""
         path = Path(self.mktemp()).absolute()

@@ -1,21 +1,27 @@
-"""What stands in the files of nodes that do not run."""
+"""What stands in the nodes' files; to be exact, the nodes must not run."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
+from tace.wire.objects import Envelope
 
-def waiting_in(database: Path) -> set[tuple[bytes, bytes]]:
-    """(mailbox, message id) of every envelope in a node's file."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        rows = connection.execute("SELECT mailbox, id FROM envelope").fetchall()
-    connection.close()
-    return set(rows)
+
+def waiting_in(database: Path) -> list[Envelope]:
+    """Every envelope in a node's file."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        rows = connection.execute("SELECT body FROM envelope").fetchall()
+    return [Envelope.parse(body) for (body,) in rows]
 
 
 def copies(databases: Iterable[Path]) -> Counter[tuple[bytes, bytes]]:
-    """How many of the files hold each envelope."""
-    return Counter(envelope for database in databases for envelope in waiting_in(database))
+    """(mailbox, message id) -> how many of the files hold that envelope."""
+    return Counter(
+        (envelope.mailbox, envelope.id)
+        for database in databases
+        for envelope in waiting_in(database)
+    )

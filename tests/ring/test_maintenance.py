@@ -1,0 +1,207 @@
+"""Pointers move only to who has answered, whatever a neighbour says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tace.errors import Unauthorized
+from tace.identity.keys import SigningKey
+from tace.identity.node_record import NodeRecord
+from tace.ids import Place, between, distance
+from tace.ring.maintenance import RingMaintenance
+from tace.ring.pointers import Pointers
+from tace.wire.fields import PlaceField
+from tace.wire.message import Message
+from tace.wire.peer import GetRing, Notify, Ring
+from tests.network import MemoryNetwork, TestNode
+
+
+def ghost(name: str, network: MemoryNetwork) -> NodeRecord:
+    """A signed record of a node that does not run."""
+    return NodeRecord.sign(
+        SigningKey.from_seed((name.encode() * 48)[:48]),
+        network.settings.network_id,
+        peer_addresses=(f"{name}:1",),
+        client_urls=(),
+        boot=1,
+        sequence=1,
+        position_mask=15,
+        expires_seconds=int(network.clock.seconds()) + 3600,
+    )
+
+
+class MaintenanceTestCase(SynchronousTestCase):
+    """A settled ring of three, one of which lies."""
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork(seed=11)
+        self.nodes = self.network.ring(3)
+        self.node, self.liar, _ = self.nodes
+
+    def answer_with(self, change: Callable[[Ring], Ring]) -> None:
+        honest = self.liar.raw_links._procedures[GetRing]
+
+        async def lie(peer: bytes, message: GetRing) -> Message:
+            answer: Any = await honest(peer, GetRing(message.index))
+            return change(answer)
+
+        self.liar.raw_links._procedures = {**self.liar.raw_links._procedures, GetRing: lie}
+
+    def named(self) -> set[Place]:
+        """Every place that the honest node points at."""
+        found: set[Place] = set()
+        for pointers in self.node.core.ring.snapshot():
+            found.update(pointers.successors)
+            if pointers.predecessor is not None:
+                found.add(pointers.predecessor)
+        return found
+
+    def disturb(self, seconds: float = 5.0) -> None:
+        """Let rounds come, quickly."""
+        self.node.core.ring._disturbed()
+        self.network.run(seconds)
+
+
+def nearer_place(node: TestNode, liar: TestNode) -> tuple[Pointers, PlaceField]:
+    """A position of the node whose successor is the liar's, and an invented place in between."""
+    for pointers in node.core.ring.snapshot():
+        successor = pointers.successor
+        assert successor is not None
+        if successor.node != liar.id:
+            continue
+        for number in range(100_000):
+            place = Place(number.to_bytes(32), number % 8)
+            if between(pointers.position, place.position, successor.position):
+                return pointers, PlaceField(*place)
+    raise AssertionError("the liar is nobody's successor")
+
+
+class LyingTests(MaintenanceTestCase):
+    """Answers that name what is not there."""
+
+    def adopts_a_ghost(self) -> bool:
+        """Does a predecessor that nobody can reach become a successor?"""
+        _, invented = nearer_place(self.node, self.liar)
+        self.answer_with(
+            lambda ring: Ring(ring.index, True, b"lie", False, invented, ring.successors)
+        )
+        seen = False
+        for _ in range(50):
+            self.disturb(0.1)
+            seen = seen or Place(*invented) in self.named()
+        return seen
+
+    def test_a_predecessor_that_does_not_exist(self) -> None:
+        """Is asked, does not answer, is not adopted."""
+        self.assertFalse(self.adopts_a_ghost())
+
+    def test_the_mutant_that_adopts_without_contact_is_caught(self) -> None:
+        """The same scenario sees the difference."""
+        real = RingMaintenance._ask
+
+        async def gullible(ring: RingMaintenance, place: Place) -> Ring | None:
+            answer = await real(ring, place)
+            return answer or Ring(place.number, True, b"", successors=())
+
+        self.patch(RingMaintenance, "_ask", gullible)
+        self.patch(RingMaintenance, "_stands", lambda ring, place: True)
+        self.assertTrue(self.adopts_a_ghost())
+
+    def test_a_known_node_that_does_not_run(self) -> None:
+        """Its record is good and it still has to answer."""
+        dead = ghost("ghost", self.network)
+        places = tuple(PlaceField(dead.node_id, index) for _, index in dead.places)
+        for node in self.nodes:
+            node.core.membership.take_in(dead)
+        for place in places:
+            self.answer_with(
+                lambda ring, place=place: Ring(  # type: ignore[misc]
+                    ring.index, True, b"lie", False, place, ring.successors
+                )
+            )
+            self.disturb()
+        heads = {p.successor for p in self.node.core.ring.snapshot()}
+        self.assertNotIn(dead.node_id, {place.node for place in heads if place is not None})
+        self.assertTrue(self.node.core.membership.is_dead(dead.node_id))
+
+    def test_a_list_of_inventions(self) -> None:
+        """Names without a record do not enter a successor list, nor places no record claims."""
+        unclaimed = [PlaceField(node.id, number) for node in self.nodes for number in range(4, 8)]
+        invented = [PlaceField(number.to_bytes(32), number % 8) for number in range(40)]
+        for extra in (invented, unclaimed):
+            self.answer_with(
+                lambda ring, extra=extra: Ring(  # type: ignore[misc]
+                    ring.index, True, b"lie", False, ring.predecessor, _sorted_after(ring, extra)
+                )
+            )
+            self.disturb()
+            self.assertFalse({PlaceField(*place) for place in self.named()} & set(extra))
+
+    def test_unchanged_to_somebody_who_knows_nothing(self) -> None:
+        """Is no answer: the liar drops out of the lists while it does that, and comes back."""
+        self.node.core.ring._heard.clear()
+        self.answer_with(lambda ring: Ring(ring.index, True, b"lie", unchanged=True))
+        self.disturb()
+        heads = {p.successor.node for p in self.node.core.ring.snapshot() if p.successor}
+        self.assertNotIn(self.liar.id, heads)
+        self.answer_with(lambda ring: ring)
+
+
+class NotifyTests(MaintenanceTestCase):
+    """Who may say that it is a predecessor."""
+
+    def notify(self, message: Notify) -> object:
+        return self.network.result(self.liar.core.links.call(self.node.id, message))
+
+    def test_positions_that_nobody_has(self) -> None:
+        """Neither a number outside the asker's record nor one this node does not stand at."""
+        before = self.node.core.ring.snapshot()
+        for message in (Notify(0, 4), Notify(0, 7), Notify(0, 255), Notify(4, 0), Notify(255, 0)):
+            self.assertRaises(Unauthorized, self.notify, message)
+        self.assertEqual(self.node.core.ring.snapshot(), before)
+
+    def test_a_stranger_without_a_record(self) -> None:
+        """Nothing unsigned is believed."""
+        self.node.core.membership.table.remove(self.liar.id)
+        self.assertRaises(Unauthorized, self.notify, Notify(0, 0))
+
+    def test_a_farther_one_does_not_displace_a_living_predecessor(self) -> None:
+        """The present one is asked first, and answers."""
+        before = {p.place: p.predecessor for p in self.node.core.ring.snapshot()}
+        for to in range(4):
+            for number in range(4):
+                self.notify(Notify(to, number))
+        self.assertEqual({p.place: p.predecessor for p in self.node.core.ring.snapshot()}, before)
+
+
+class StopTests(MaintenanceTestCase):
+    """The end of the rounds."""
+
+    def test_stop_while_a_neighbour_takes_its_time(self) -> None:
+        """The round that waits for it ends, and no other comes."""
+
+        async def never(peer: bytes, message: GetRing) -> Any:
+            await Deferred()
+
+        self.liar.raw_links._procedures = {**self.liar.raw_links._procedures, GetRing: never}
+        self.node.core.ring._heard.clear()
+        self.disturb(0.4)
+        self.network.result(Deferred.fromCoroutine(self.node.core.ring.stop()), within=0.1)
+        self.network.frames.clear()
+        self.network.run(10.0)
+        asked = [f for f in self.network.frames if f[0] == self.node.id and f[2] == "GetRing"]
+        self.assertEqual(asked, [])
+
+
+def _sorted_after(ring: Ring, extra: list[PlaceField]) -> tuple[PlaceField, ...]:
+    """The honest list with inventions between, still in ring order."""
+    if not ring.successors:
+        return tuple(extra)
+    start = Place(*ring.successors[0]).position
+    rest = [*ring.successors[1:], *extra]
+    rest.sort(key=lambda field: distance(start, Place(*field).position))
+    return (ring.successors[0], *rest)[:64]
