@@ -70,8 +70,7 @@ class MemoryNetwork:
         """A node with a key made from its name; not started yet."""
         key = SigningKey.from_seed((name.encode() * 48)[:48])
         store = store or MemoryStore()
-        node = TestNode(self, name, key, store, seeds)
-        return node
+        return TestNode(self, name, key, store, seeds)
 
     def ring(self, count: int) -> list[TestNode]:
         """So many nodes, started one after the other through the first, settled."""

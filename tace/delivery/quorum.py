@@ -63,7 +63,8 @@ class QuorumWriter(Generic[T]):
         """
         if self._undecided >= MAX_UNDECIDED:
             raise TooMany("this node is busy storing", retry_after_ms=1000)
-        write = _Write(key, thing, Votes(self._view.replica_set(key)))
+        replica_set = self._view.replica_set(key)
+        write = _Write(key, thing, Votes(replica_set))
         self._undecided += 1
         deadline = self._clock.callLater(DEADLINE_SECONDS, write.decide)
 
@@ -74,7 +75,7 @@ class QuorumWriter(Generic[T]):
             return outcome
 
         write.done.addCallback(decided)
-        for node in self._view.replica_set(key).everyone:
+        for node in replica_set.everyone:
             self._ask(node, write)
         write.look()
         return write.done

@@ -1,4 +1,4 @@
-"""A client in under 300 lines, written from docs/protocol/{peer,client,e2ee}.md alone.
+"""A client written from docs/protocol/{peer,client,e2ee}.md alone, on the primitives of basics.py.
 
 No line of tace is used. It keeps its state in memory, reads no texts in parts and shows contents as
 they come: what people's clients must do besides (save first, retry, keep order) is left out.
@@ -7,108 +7,39 @@ they come: what people's clients must do besides (save first, retry, keep order)
 import hmac
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from hashlib import sha256
-from itertools import count
 from secrets import token_bytes
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol, connectWS
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, hpke
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from msgpack import packb, unpackb
+from msgpack import packb, unpackb  # type: ignore[import-untyped]
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.defer import Deferred, DeferredList, DeferredQueue
 
-Key = ec.EllipticCurvePrivateKey
+from tests.independent.basics import (
+    H,
+    Key,
+    dh,
+    from_base32,
+    hkdf,
+    key_from,
+    load,
+    point,
+    read_record,
+    signed,
+    stamp,
+    verify,
+)
+
 Chain = tuple[bytes, bytes, int]  # header key, chain key, count
-P256, ECDSA = ec.SECP256R1(), ec.ECDSA(hashes.SHA256())
-ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SUITE = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-
-
-def check(holds: bool, why: str) -> None:
-    if not holds:
-        raise ValueError(why)
-
-
-def H(label: str, *parts: bytes) -> bytes:
-    return sha256(label.encode() + b"".join(parts)).digest()
-
-
-def hkdf(ikm: bytes, salt: bytes, info: bytes, size: int) -> bytes:
-    return HKDF(hashes.SHA256(), size, salt or None, info).derive(ikm)
-
-
-def key_from(seed48: bytes) -> Key:
-    return ec.derive_private_key(int.from_bytes(seed48) % (ORDER - 1) + 1, P256)
-
-
-def point(key: Key) -> bytes:
-    return key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-
-
-def load(data: bytes) -> ec.EllipticCurvePublicKey:
-    check(len(data) == 33, "not a compressed point")
-    return ec.EllipticCurvePublicKey.from_encoded_point(P256, data)
-
-
-def dh(key: Key, *others: bytes) -> bytes:
-    return b"".join(key.exchange(ec.ECDH(), load(other)) for other in others)
-
-
-def signed(key: Key, label: str, data: bytes) -> bytes:
-    r, s = utils.decode_dss_signature(key.sign(label.encode() + data, ECDSA))
-    return data + r.to_bytes(32) + s.to_bytes(32)
-
-
-def verify(key: bytes, label: str, data: bytes) -> None:
-    r, s = int.from_bytes(data[-64:-32]), int.from_bytes(data[-32:])
-    load(key).verify(utils.encode_dss_signature(r, s), label.encode() + data[:-64], ECDSA)
-
-
-def from_base32(text: str, label: str, size: int, spare: int) -> bytes:
-    clean = "".join(text.split()).replace("-", "").upper().translate(str.maketrans("ILO", "110"))
-    check(len(clean) == size and set(clean) <= set(BASE32), "not a code")
-    value = sum(BASE32.index(c) << 5 * i for i, c in enumerate(reversed(clean)))
-    data = (value >> spare).to_bytes((size * 5 - spare) // 8)
-    check(int.from_bytes(H(label, data)[:4]) >> (32 - spare) == value % (1 << spare), "checksum")
-    return data
-
-
-def read_link(text: str) -> bytes:
-    code = "".join(text.rpartition("#")[2].split()).replace("-", "")
-    check(code[:5].lower() == "tace1", "not a link")
-    return from_base32(code[5:], "tace contact check 1", 58, 26)
-
-
-def stamp(envelope_id: bytes, target: int) -> bytes:
-    tails = (struct.pack(">BQ", target, nonce) for nonce in count())
-    tried = ((int.from_bytes(H("tace stamp 1", envelope_id, tail)), tail) for tail in tails)
-    return next(tail for value, tail in tried if value >> (256 - target) == 0)
-
-
-def read_record(raw: bytes, kind: int, identity: bytes, device: bytes, now: float) -> Any:
-    check(raw[:67] == bytes([1, kind]) + identity + device, "another record")
-    verify(identity, "tace user record 1", raw)
-    payload = unpackb(raw[81:-64])
-    check(int.from_bytes(raw[75:79]) * 3600 > now and payload[0] == 1, "over, or too new")
-    check(kind == 1 or H("tace device 1", payload[1]) == device, "not the device's key")
-    return payload
-
-
-def session_keys(agreed: bytes, handshake: bytes, responder: bytes) -> tuple[bytes, ...]:
-    transcript = H("tace transcript 1", handshake, responder)
-    keys = hkdf(agreed, b"", b"tace session keys 1" + transcript, 96)
-    return transcript, keys[:32], keys[32:64], keys[64:]
 
 
 def advance(chain: Chain) -> tuple[Chain, bytes]:
@@ -145,7 +76,7 @@ class Session:
         return salt + header + cipher.encrypt(nonce, plaintext, ad + salt + header)
 
     def skip(self, to: int) -> None:
-        check(to - self.receiving[2] <= 1000, "too far ahead")
+        assert to - self.receiving[2] <= 1000, "too far ahead"
         while self.receiving[2] < to:
             place = self.receiving[0], self.receiving[2]
             self.receiving, message_key = advance(self.receiving)
@@ -168,7 +99,7 @@ class Session:
             new.skip(number)
             new.receiving, message_key = advance(new.receiving)
         else:
-            check((used, number) in self.skipped, "key gone")
+            assert (used, number) in self.skipped, "key gone"
             message_key = self.skipped[used, number]
             new.skipped = {k: v for k, v in self.skipped.items() if k != (used, number)}
         cipher, nonce = body_cipher(message_key, message[:16])
@@ -180,13 +111,20 @@ class Session:
         return plaintext
 
 
+def derive(start: bytes, agreed: bytes, responder: bytes, own: Key, other: bytes) -> Session:
+    """Section 4, for the initiator; `other` is the device at the other end."""
+    transcript = H("tace transcript 1", start, responder)
+    keys = hkdf(agreed, b"", b"tace session keys 1" + transcript, 96)
+    about = {"transcript": transcript, "start": start, "rides": start, "inbox": other[66:]}
+    about["sender"] = other[:33] + H("tace device 1", other[33:66])
+    return Session(keys[:32], own, keys[32:64], keys[64:], **about)
+
+
 class Wire(WebSocketClientProtocol):
     """A connection to a node. The challenge answers request 0; `arrived` takes what is pushed."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting: dict[int, Deferred[list[Any]]] = {0: Deferred()}
-        self.arrived: Callable[[bytes], Any] = bool
+    waiting: dict[int, Deferred[list[Any]]]
+    arrived: Callable[[bytes], Any]
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         number, request = struct.unpack_from(">HI", payload)
@@ -206,46 +144,179 @@ class Wire(WebSocketClientProtocol):
 class Client:
     """A device of the identity of a recovery code, with its two mailboxes and its sessions."""
 
+    network, stamp_bits, counter, number = b"", 0, 0, 1
+
     def __init__(self, recovery: str, seed: bytes) -> None:
         code = from_base32(recovery, "tace recovery check 1", 30, 22)
         self.owner = key_from(hkdf(code, b"", b"tace identity seed 1", 48))
         keys = hkdf(seed, b"", b"tace device seed 1", 192)
         self.keys = [key_from(keys[i : i + 48]) for i in range(0, 192, 48)]
         self.prekey, self.kem = key_from(token_bytes(48)), MLKEM768PrivateKey.generate()
-        self.identity, self.network, self.stamp_bits = point(self.owner), b"", 0
-        self.sessions: list[Session] = []
-        self.seen, self.counter = {b""}, 0
+        self.sessions: list[Session] = []  # the one that sends is the first of its device
+        self.seen = {b""}
         self.texts: DeferredQueue[tuple[bytes, str]] = DeferredQueue()
         self.receipts: DeferredQueue[bytes] = DeferredQueue()
+        self.know()
 
-    @property
-    def id(self) -> bytes:
-        return H("tace device 1", point(self.keys[0]))
-
-    def mailbox(self, kind: int) -> bytes:
-        return H("tace mailbox 1", point(self.keys[kind + 1]))[:31] + bytes([kind])
+    def know(self) -> None:
+        """All that follows from the private keys."""
+        self.identity, *self.points = map(point, [self.owner, *self.keys])
+        self.id, boxes = H("tace device 1", self.points[0]), enumerate(self.points[2:], 1)
+        self.mailboxes = [H("tace mailbox 1", p)[:31] + bytes([kind]) for kind, p in boxes]
+        self.prekeys = [point(self.prekey), self.kem.public_key().public_bytes_raw()]
 
     def records(self, now: int) -> Iterator[bytes]:
-        parts = [*map(point, self.keys[:3]), 1, point(self.prekey), self.kem_point]
-        lists = [1, [[self.id, now // 3600]]]
-        for kind, device, fields in ((2, self.id, [1, *parts]), (1, bytes(32), lists)):
-            payload = packb(fields)
-            times = struct.pack(">QIH", now, now // 3600 + 720, len(payload))
-            head = bytes([1, kind]) + self.identity + device + times
-            yield signed(self.owner, "tace user record 1", head + payload)
+        device, devices = (
+            [1, *self.points[:3], self.number, *self.prekeys],
+            [1, [[self.id, now // 3600]]],
+        )
+        for kind, name, fields in (2, self.id, device), (1, bytes(32), devices):
+            tail = struct.pack(">QI", now, now // 3600 + 720) + len(packb(fields)).to_bytes(2)
+            record = bytes([1, kind]) + self.identity + name + tail + packb(fields)
+            yield signed(self.owner, "tace user record 1", record)
 
-    def start(self, identity: bytes, record: Any, now: int) -> Session:
+    def start(self, identity: bytes, record: list[Any], now: int) -> Session:
         _, key, inbox, requests, number, prekey, kem_prekey = record[:7]
         shared, ciphertext = MLKEM768PublicKey.from_public_bytes(kem_prekey).encapsulate()
-        EK, certificate = key_from(token_bytes(48)), self.identity + self.points[0] + self.points[1]
-        certificate += struct.pack(">I", now // 3600 + 720)
-        certificate = signed(self.owner, "tace device certificate 1", certificate)
-        tail = point(EK) + struct.pack(">I", number) + ciphertext
-        handshake = b"\0" + certificate + tail
-        agreed = dh(self.keys[0], prekey) + dh(EK, key, prekey) + shared
+        keys = self.identity + self.points[0] + self.points[1] + (now // 3600 + 720).to_bytes(4)
+        ephemeral, own = key_from(token_bytes(48)), key_from(token_bytes(48))
+        start = b"\0" + signed(self.owner, "tace device certificate 1", keys)
+        start += point(ephemeral) + struct.pack(">I", number) + ciphertext
+        agreed = dh(self.keys[0], prekey) + dh(ephemeral, key, prekey) + shared
         responder = identity + key + prekey + kem_prekey
-        transcript, root, mine, theirs = session_keys(agreed, handshake, responder)
-        own, mailbox = key_from(token_bytes(48)), mailbox_of(requests, 1)
-        session = Session(root, own, mine, theirs, identity, inbox, mailbox, handshake)
-        session.sending, session.next_sending = session.step(prekey, mine)
+        session = derive(start, agreed, responder, own, identity + key + inbox)
+        session.about["mailbox"] = H("tace mailbox 1", requests)[:31] + b"\1"
+        session.sending, session.next_sending = session.step(prekey, session.next_sending)
+        self.sessions.insert(0, session)
         return session
+
+    def accept(self, start: bytes, now: float) -> Session:
+        certificate, ephemeral, number = start[1:168], start[168:201], start[201:205]
+        identity, key, inbox = certificate[:33], certificate[33:66], certificate[66:99]
+        verify(identity, "tace device certificate 1", certificate)
+        days = (int.from_bytes(certificate[99:103]) * 3600 - now) / 86400
+        assert -30 <= days <= 31 and len({identity, key, inbox}) == 3 and start[0] < 2
+        assert int.from_bytes(number) == self.number, "unknown prekey"
+        agreed = dh(self.prekey, key) + dh(self.keys[0], ephemeral) + dh(self.prekey, ephemeral)
+        agreed += self.kem.decapsulate(start[205:])
+        responder = b"".join([self.identity, self.points[0], *self.prekeys])
+        session = derive(start, agreed, responder, self.prekey, certificate[:99])
+        mine, theirs = session.next_receiving, session.next_sending
+        session.next_sending, session.next_receiving = mine, theirs
+        return session
+
+    def inner(self, session: Session, content: bytes) -> bytes:
+        rides, room = session.about["rides"], 2070 if session.about["rides"] else 3298
+        assert len(content) <= room, "too large"
+        prefix = b"\2" + rides if rides else b"\1" + self.identity + self.id
+        plaintext = (len(content).to_bytes(2) + content).ljust(room + 2, b"\0")
+        return prefix + session.seal(plaintext, session.about["transcript"] + prefix)
+
+    def pack(self, session: Session, contents: list[Any], now: int) -> bytes:
+        about, secret = session.about, token_bytes(16)
+        plain = secret + self.inner(session, packb(contents))
+        place = about["mailbox"] + (now // 3600 + 720).to_bytes(4) + H("tace lock 1", secret)
+        info = b"tace envelope 1" + self.network + place
+        blob = SUITE.encrypt(plain, load(about["inbox"]), info)
+        bits = self.stamp_bits if about["mailbox"][-1] == 1 else 0
+        return b"\1" + place + stamp(H("tace message 1", place, sha256(blob).digest()), bits) + blob
+
+    def unseal(self, envelope: bytes) -> tuple[bytes, bytes]:
+        """The tombstone and the inner message."""
+        place, blob, digest = envelope[1:69], envelope[78:], sha256(envelope[78:]).digest()
+        plain = SUITE.decrypt(blob, self.keys[1], b"tace envelope 1" + self.network + place)
+        assert H("tace lock 1", plain[:16]) == place[36:], "junk"
+        return H("tace message 1", place, digest) + place[32:36] + plain[:16] + digest, plain[16:]
+
+    def open(self, inner: bytes, now: float) -> tuple[Session, list[Any]]:
+        prefix, claim = (inner[:66], "sender") if inner[0] == 1 else (inner[:1294], "start")
+        tried = [s for s in self.sessions if s.about[claim] == prefix[1:]]
+        if claim == "start" and not tried:
+            tried = [self.accept(prefix[1:], now)]
+        for session in tried:
+            with suppress(LookupError):
+                ad = session.about["transcript"] + prefix
+                plaintext = session.open(inner[len(prefix) :], ad)
+                break
+        else:
+            raise LookupError("no session")
+        end = 2 + int.from_bytes(plaintext[:2])
+        assert end <= len(plaintext) and not any(plaintext[end:]), "bad padding"
+        session.about["rides"] = b""
+        self.sessions = [session, *(s for s in self.sessions if s is not session)]
+        return session, unpackb(plaintext[2:end])
+
+    async def dial(self, url: str) -> tuple[Wire, list[Any]]:
+        factory = WebSocketClientFactory(f"ws{url[4:]}/v1/socket", protocols=["tace.client.1"])
+        wire = Wire()
+        wire.waiting, wire.arrived = {0: Deferred()}, self.arrived
+        factory.buildProtocol = lambda _: wire
+        connectWS(factory)
+        challenge = await wire.waiting[0].addTimeout(5, reactor)
+        assert url in challenge[4] and 1 in challenge[5], "not this node, or not this version"
+        assert self.network in (b"", challenge[2]), "another network"
+        self.network, self.stamp_bits = challenge[2], challenge[7]
+        return wire, challenge
+
+    def close(self) -> Any:
+        wires = [self.inbox, self.outbox]
+        for wire in wires:
+            wire.sendClose()
+        return DeferredList([wire.is_closed for wire in wires])
+
+    async def connect(self, inbox: str, outbox: str) -> None:
+        self.inbox, (nonce, clock, _, node, *_) = await self.dial(inbox)
+        self.outbox, _ = await self.dial(outbox)
+        for record in self.records(int(time.time())):
+            await self.inbox.ask(275, record)
+        tail = bytes([len(inbox)]) + inbox.encode() + nonce + struct.pack(">Q", clock // 1000 + 900)
+        for kind, key, mailbox in zip((1, 2), self.keys[2:], self.mailboxes, strict=True):
+            signature = signed(key, "tace lease 1", self.network + mailbox + node + tail)[-64:]
+            lease = [point(key), kind, inbox, nonce, clock // 1000 + 900, signature]
+            await self.inbox.ask(261, lease)
+        await self.inbox.ask(262, self.mailboxes)
+
+    async def find(self, kind: int, identity: bytes, device: bytes) -> list[Any]:
+        key = H("tace record 1", bytes([kind]), identity, device)
+        return read_record(
+            (await self.outbox.ask(273, key))[0], kind, identity, device, time.time()
+        )
+
+    async def say(self, identity: bytes, text: str) -> bytes:
+        """Send a text; gives its content id."""
+        known = {s.about["sender"]: s for s in reversed(self.sessions)}
+        sessions = [s for sender, s in known.items() if sender[:33] == identity]
+        if not sessions:
+            for device, _ in (await self.find(1, identity, bytes(32)))[1]:
+                record = await self.find(2, identity, device)
+                sessions.append(self.start(identity, record, int(time.time())))
+        self.counter, name = self.counter + 1, token_bytes(16)
+        for session in sessions:
+            more = (5, token_bytes(16), 0, ["Mini"]), (6, token_bytes(16), 0, [self.mailboxes[1]])
+            await self.write(session, (1, name, self.counter, [text]), *more)
+        return name
+
+    async def write(self, session: Session, *contents: Any) -> None:
+        now = time.time()
+        whole = [[kind, name, n, int(now * 1000), None, body] for kind, name, n, body in contents]
+        states = (await self.outbox.ask(271, [self.pack(session, whole, int(now))]))[0]
+        assert states[0][0] in ("stored", "partial", "acked"), states[0][0]
+
+    async def arrived(self, envelope: bytes) -> None:
+        tombstone, inner = self.unseal(envelope)
+        tag, told = H("tace consumed 1", inner)[:8], []
+        if tag not in self.seen:
+            session, contents = self.open(inner, time.time())
+            self.seen.add(tag)
+            for kind, name, _, _, _, body in contents:
+                if kind == 1:
+                    self.texts.put((session.about["sender"][:33], body[0]))
+                    told.append(name)
+                elif kind == 3:
+                    for known in body[1]:
+                        self.receipts.put(known)
+                elif kind == 6:
+                    session.about["mailbox"] = body[0]
+        await self.inbox.ask(266, [[envelope[1:33], tombstone]])
+        if told:
+            await self.write(session, (3, token_bytes(16), 0, [1, told]))

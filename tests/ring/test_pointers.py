@@ -1,5 +1,7 @@
 """The pointer rules."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -48,7 +50,7 @@ class MergedTests(SynchronousTestCase):
         self.assertLessEqual(len(found), MAX_LIST_ENTRIES)
         self.assertFalse({p.node for p in found[1:]} & gone)
         line = [own.position, *(p.position for p in found)]
-        for before, here in zip(line, line[1:], strict=False):
+        for before, here in itertools.pairwise(line):
             self.assertTrue(between(before, here, own.position))
 
     def test_it_follows_the_heads_list_until_order_breaks(self) -> None:
