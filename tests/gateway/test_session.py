@@ -216,6 +216,18 @@ class DeliveryTests(SessionTestCase):
         self.assertEqual(len({push.envelope for push in reader.all(Push)}), 40)
         self.assertEqual(reader.all(CaughtUp), [CaughtUp(self.box.id, True)])
 
+    def test_a_defer_is_heard_although_too_many_requests_wait(self) -> None:
+        """It has no answer, so its loss would close the window for ever."""
+        self.deposit(0, 1, 2)
+        reader = self.client(1, window=1)
+        reader.watch(self.box)
+        self.network.run(0.5)
+        (first,) = reader.all(Push)
+        reader.session._in_flight += 8
+        reader.tell(Defer((Envelope.parse(first.envelope).id,)))
+        self.network.run(0.5)
+        self.assertEqual(len(reader.all(Push)), 2)
+
     def test_junk_goes_by_the_mailbox_keys_word(self) -> None:
         """A removal clears it on all replicas; its sender learns that it was not read."""
         (junk,) = self.deposit(0, 1)

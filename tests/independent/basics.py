@@ -3,6 +3,7 @@
 Written from docs/protocol/{peer,e2ee}.md alone; no line of tace is used.
 """
 
+import hmac
 import struct
 from hashlib import sha256, sha512
 from itertools import count
@@ -10,10 +11,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgpack import unpackb  # type: ignore[import-untyped]
 
+Chain = tuple[bytes, bytes, int]  # header key, chain key, count
 Key = ec.EllipticCurvePrivateKey
 P256, ECDSA = ec.SECP256R1(), ec.ECDSA(hashes.SHA256())
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -79,6 +82,11 @@ def contact_code(identity: bytes) -> str:
     return "tace1" + to_base32(identity, "tace contact check 1", 58).lower()
 
 
+def identity_from(recovery: str) -> Key:
+    code = from_base32(recovery, "tace recovery check 1", 30, 22)
+    return key_from(hkdf(code, b"", b"tace identity seed 1", 48))
+
+
 def read_link(text: str) -> bytes:
     code = "".join(text.rpartition("#")[2].split()).replace("-", "")
     assert code[:5].lower() == "tace1", "not a link"
@@ -111,3 +119,13 @@ def read_record(raw: bytes, kind: int, identity: bytes, device: bytes, now: floa
     assert int.from_bytes(raw[75:79]) * 3600 > now and payload[0] == 1, "over, or too new"
     assert kind == 1 or H("tace device 1", payload[1]) == device, "not the device's key"
     return payload
+
+
+def advance(chain: Chain) -> tuple[Chain, bytes]:
+    one, two = (hmac.digest(chain[1], byte, "sha256") for byte in (b"\1", b"\2"))
+    return (chain[0], two, chain[2] + 1), one
+
+
+def body_cipher(message_key: bytes, salt: bytes) -> tuple[AESGCM, bytes]:
+    out = hkdf(message_key, salt, b"tace ratchet message 1", 44)
+    return AESGCM(out[:32]), out[32:]

@@ -4,7 +4,6 @@ No line of tace is used. It keeps its state in memory, reads no texts in parts a
 they come: what people's clients must do besides (save first, retry, keep order) is left out.
 """
 
-import hmac
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -21,14 +20,17 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgpack import packb, unpackb  # type: ignore[import-untyped]
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, DeferredList, DeferredQueue
+from twisted.internet.defer import Deferred, DeferredQueue
 
 from tests.independent.basics import (
+    Chain,
     H,
     Key,
+    advance,
+    body_cipher,
     dh,
-    from_base32,
     hkdf,
+    identity_from,
     key_from,
     load,
     point,
@@ -38,18 +40,7 @@ from tests.independent.basics import (
     verify,
 )
 
-Chain = tuple[bytes, bytes, int]  # header key, chain key, count
 SUITE = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-
-
-def advance(chain: Chain) -> tuple[Chain, bytes]:
-    one, two = (hmac.digest(chain[1], byte, "sha256") for byte in (b"\1", b"\2"))
-    return (chain[0], two, chain[2] + 1), one
-
-
-def body_cipher(message_key: bytes, salt: bytes) -> tuple[AESGCM, bytes]:
-    out = hkdf(message_key, salt, b"tace ratchet message 1", 44)
-    return AESGCM(out[:32]), out[32:]
 
 
 class Session:
@@ -147,13 +138,11 @@ class Client:
     network, stamp_bits, counter, number = b"", 0, 0, 1
 
     def __init__(self, recovery: str, seed: bytes) -> None:
-        code = from_base32(recovery, "tace recovery check 1", 30, 22)
-        self.owner = key_from(hkdf(code, b"", b"tace identity seed 1", 48))
+        self.owner, self.seen = identity_from(recovery), {b""}
         keys = hkdf(seed, b"", b"tace device seed 1", 192)
         self.keys = [key_from(keys[i : i + 48]) for i in range(0, 192, 48)]
         self.prekey, self.kem = key_from(token_bytes(48)), MLKEM768PrivateKey.generate()
         self.sessions: list[Session] = []  # the one that sends is the first of its device
-        self.seen = {b""}
         self.texts: DeferredQueue[tuple[bytes, str]] = DeferredQueue()
         self.receipts: DeferredQueue[bytes] = DeferredQueue()
         self.know()
@@ -166,10 +155,8 @@ class Client:
         self.prekeys = [point(self.prekey), self.kem.public_key().public_bytes_raw()]
 
     def records(self, now: int) -> Iterator[bytes]:
-        device, devices = (
-            [1, *self.points[:3], self.number, *self.prekeys],
-            [1, [[self.id, now // 3600]]],
-        )
+        devices = [1, [[self.id, now // 3600]]]
+        device = [1, *self.points[:3], self.number, *self.prekeys]
         for kind, name, fields in (2, self.id, device), (1, bytes(32), devices):
             tail = struct.pack(">QI", now, now // 3600 + 720) + len(packb(fields)).to_bytes(2)
             record = bytes([1, kind]) + self.identity + name + tail + packb(fields)
@@ -201,8 +188,7 @@ class Client:
         agreed += self.kem.decapsulate(start[205:])
         responder = b"".join([self.identity, self.points[0], *self.prekeys])
         session = derive(start, agreed, responder, self.prekey, certificate[:99])
-        mine, theirs = session.next_receiving, session.next_sending
-        session.next_sending, session.next_receiving = mine, theirs
+        session.next_sending, session.next_receiving = session.next_receiving, session.next_sending
         return session
 
     def inner(self, session: Session, content: bytes) -> bytes:
@@ -216,13 +202,12 @@ class Client:
         about, secret = session.about, token_bytes(16)
         plain = secret + self.inner(session, packb(contents))
         place = about["mailbox"] + (now // 3600 + 720).to_bytes(4) + H("tace lock 1", secret)
-        info = b"tace envelope 1" + self.network + place
-        blob = SUITE.encrypt(plain, load(about["inbox"]), info)
+        info, inbox = b"tace envelope 1" + self.network + place, load(about["inbox"])
+        blob = SUITE.encrypt(plain, inbox, info)
         bits = self.stamp_bits if about["mailbox"][-1] == 1 else 0
         return b"\1" + place + stamp(H("tace message 1", place, sha256(blob).digest()), bits) + blob
 
     def unseal(self, envelope: bytes) -> tuple[bytes, bytes]:
-        """The tombstone and the inner message."""
         place, blob, digest = envelope[1:69], envelope[78:], sha256(envelope[78:]).digest()
         plain = SUITE.decrypt(blob, self.keys[1], b"tace envelope 1" + self.network + place)
         assert H("tace lock 1", plain[:16]) == place[36:], "junk"
@@ -235,8 +220,7 @@ class Client:
             tried = [self.accept(prefix[1:], now)]
         for session in tried:
             with suppress(LookupError):
-                ad = session.about["transcript"] + prefix
-                plaintext = session.open(inner[len(prefix) :], ad)
+                plaintext = session.open(inner[len(prefix) :], session.about["transcript"] + prefix)
                 break
         else:
             raise LookupError("no session")
@@ -250,7 +234,7 @@ class Client:
         factory = WebSocketClientFactory(f"ws{url[4:]}/v1/socket", protocols=["tace.client.1"])
         wire = Wire()
         wire.waiting, wire.arrived = {0: Deferred()}, self.arrived
-        factory.buildProtocol = lambda _: wire
+        factory.protocol = lambda: wire  # type: ignore[assignment]
         connectWS(factory)
         challenge = await wire.waiting[0].addTimeout(5, reactor)
         assert url in challenge[4] and 1 in challenge[5], "not this node, or not this version"
@@ -258,38 +242,31 @@ class Client:
         self.network, self.stamp_bits = challenge[2], challenge[7]
         return wire, challenge
 
-    def close(self) -> Any:
-        wires = [self.inbox, self.outbox]
-        for wire in wires:
-            wire.sendClose()
-        return DeferredList([wire.is_closed for wire in wires])
-
     async def connect(self, inbox: str, outbox: str) -> None:
         self.inbox, (nonce, clock, _, node, *_) = await self.dial(inbox)
         self.outbox, _ = await self.dial(outbox)
         for record in self.records(int(time.time())):
-            await self.inbox.ask(275, record)
-        tail = bytes([len(inbox)]) + inbox.encode() + nonce + struct.pack(">Q", clock // 1000 + 900)
+            state, *_ = await self.inbox.ask(275, record)
+            assert state in ("stored", "partial"), state
+        until = clock // 1000 + 900
+        tail = bytes([len(inbox)]) + inbox.encode() + nonce + struct.pack(">Q", until)
         for kind, key, mailbox in zip((1, 2), self.keys[2:], self.mailboxes, strict=True):
             signature = signed(key, "tace lease 1", self.network + mailbox + node + tail)[-64:]
-            lease = [point(key), kind, inbox, nonce, clock // 1000 + 900, signature]
-            await self.inbox.ask(261, lease)
+            await self.inbox.ask(261, [point(key), kind, inbox, nonce, until, signature])
         await self.inbox.ask(262, self.mailboxes)
 
-    async def find(self, kind: int, identity: bytes, device: bytes) -> list[Any]:
+    async def find(self, kind: int, identity: bytes, device: bytes) -> Any:
         key = H("tace record 1", bytes([kind]), identity, device)
-        return read_record(
-            (await self.outbox.ask(273, key))[0], kind, identity, device, time.time()
-        )
+        record = (await self.outbox.ask(273, key))[0]
+        return read_record(record, kind, identity, device, time.time())
 
-    async def say(self, identity: bytes, text: str) -> bytes:
-        """Send a text; gives its content id."""
+    async def say(self, identity: bytes, text: str) -> bytes:  # the content's id
         known = {s.about["sender"]: s for s in reversed(self.sessions)}
         sessions = [s for sender, s in known.items() if sender[:33] == identity]
         if not sessions:
             for device, _ in (await self.find(1, identity, bytes(32)))[1]:
-                record = await self.find(2, identity, device)
-                sessions.append(self.start(identity, record, int(time.time())))
+                found = await self.find(2, identity, device)
+                sessions.append(self.start(identity, found, int(time.time())))
         self.counter, name = self.counter + 1, token_bytes(16)
         for session in sessions:
             more = (5, token_bytes(16), 0, ["Mini"]), (6, token_bytes(16), 0, [self.mailboxes[1]])

@@ -118,13 +118,14 @@ class ListingTests(ReconcileTestCase):
         third = self.network.node("n2", seeds=("n0:1",))
         third.start()
         self.network.run(10.0)
+        # Peers are asked in the order of their ids: the liar comes first.
+        liar, honest = sorted((self.other, third), key=lambda node: node.id)
 
         async def endless(peer: bytes, message: ListItems) -> ItemPage:
             return invented(message)
 
-        self.lie(self.other, ListItems, endless)
-        letters = [self.letter(number) for number in range(3)]
-        self.put(third, letters)
+        self.lie(liar, ListItems, endless)
+        self.put(honest, [self.letter(number) for number in range(3)])
         self.network.run(120.0)
         self.assertEqual(len(self.items()), 3)
 
