@@ -3,6 +3,7 @@
 Nothing of tace is imported here: the vectors are files, the rest are processes.
 """
 
+import contextlib
 import json
 import os
 import struct
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from msgpack import packb, unpackb  # type: ignore[import-untyped]
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -303,15 +305,19 @@ class Program(ProcessProtocol):
     """A `tace` command, whose output and end can be waited for."""
 
     def __init__(self, *arguments: str) -> None:
-        self.output, self.wanted = "", "\0"
+        self.received, self.wanted = b"", "\0"
         self.code: int | None = None
         self.heard: Deferred[None] = Deferred()
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "tace.cli.main", *arguments]
         self.process = reactor.spawnProcess(self, sys.executable, command, environment)
 
+    @property
+    def output(self) -> str:
+        return self.received.decode(errors="replace")
+
     def outReceived(self, data: bytes) -> None:
-        self.output += data.decode()
+        self.received += data
         self.look()
 
     def errReceived(self, data: bytes) -> None:
@@ -341,7 +347,8 @@ class Program(ProcessProtocol):
     async def stop(self) -> None:
         for word in "TERM", "KILL":
             if self.code is None:
-                self.process.signalProcess(word)
+                with contextlib.suppress(ProcessExitedAlready):
+                    self.process.signalProcess(word)
                 await self.ends(12)
 
 
