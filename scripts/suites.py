@@ -85,7 +85,8 @@ def run(name: str, command: Sequence[str]) -> tuple[int, list[str]]:
 
 def check(name: str, command: Sequence[str]) -> Outcome:
     """Passed when it exits with 0."""
-    program = Path(sys.executable).with_name(command[0])
+    # A tool of .venv by its name; a program by its path stands for itself.
+    program = Path(sys.executable).parent / command[0]
     full = [str(program), *command[1:]] if program.exists() else command
     status, _ = run(name, full)
     return Outcome(failed=1, failures=(name,)) if status else Outcome(passed=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ from tace.mailbox.rules import AdmissionRules
 from tace.ring.gossip import Gossip
 from tace.ring.maintenance import RingMaintenance
 from tace.ring.membership import Membership, OwnDescription
-from tace.seams import Counters, LinkEvents, Links, Procedure, Store
+from tace.seams import Counters, LinkEvents, Links, Procedure, Store, Totals
 from tace.wire.message import Message, Request
 
 A = TypeVar("A", bound=Message)
@@ -38,6 +39,7 @@ _log = Logger()
 EXCHANGE_SECONDS = 300.0
 PROBE_DEAD_SECONDS = 5.0
 UPKEEP_SECONDS = 60.0
+TOTALS_SECONDS = 1.0
 
 MakeLinks = Callable[[Membership], Links]
 """Makes the node's links; the membership is their address book and their own record."""
@@ -95,6 +97,12 @@ class LocalToo:
     def guard(self, nodes: Collection[NodeId]) -> None:
         self._links.guard(nodes)
 
+    def requests_stamp_bits(self, node: NodeId) -> int | None:
+        return self._links.requests_stamp_bits(node)
+
+    def clock_difference_seconds(self, node: NodeId) -> float | None:
+        return self._links.clock_difference_seconds(node)
+
 
 async def _answer(procedure: Procedure, node: NodeId, message: Message) -> Any:
     """As over a link: what the procedure raises comes back as a refusal."""
@@ -105,6 +113,23 @@ async def _answer(procedure: Procedure, node: NodeId, message: Message) -> Any:
     except Exception as error:
         _log.failure("{name} failed at this node itself", name=type(message).__name__)
         raise InternalError("this node failed at it") from error
+
+
+class RecentTotals:
+    """What the store holds, counted at most once a second: anyone may ask, counting costs."""
+
+    def __init__(self, store: Store, clock: IReactorTime) -> None:
+        self._store = store
+        self._clock = clock
+        self._counted_at = -inf
+        self._totals = Totals(0, 0, 0, 0)
+
+    async def get(self) -> Totals:
+        now = self._clock.seconds()
+        if now - self._counted_at >= TOTALS_SECONDS:
+            self._counted_at = now
+            self._totals = await self._store.totals()
+        return self._totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +147,7 @@ class Core:
     store: Store
     links: Links
     clock: IReactorTime
+    sizes: RecentTotals
     upkeep: Periodic
 
     @property
@@ -130,6 +156,10 @@ class Core:
         if not self.ring.joined:
             return "joining"
         return "alone" if self.membership.alone else "member"
+
+    def stamp_bits(self, own: int) -> int:
+        """The most that this node (``own``) or any node linked to it demands of a stamp."""
+        return max([own, *(self.links.requests_stamp_bits(n) or 0 for n in self.links.up())])
 
     async def start(self) -> None:
         """Find others, take the places on the ring, pull the arcs, become a member.
@@ -216,6 +246,7 @@ def build_core(
         exchange_seconds=EXCHANGE_SECONDS,
         probe_dead_seconds=PROBE_DEAD_SECONDS,
     )
+    collect = Collect(view=membership, links=links, clock=clock, counters=counters)
     maintenance = RingMaintenance(
         membership,
         gossip,
@@ -223,6 +254,7 @@ def build_core(
         clock=clock,
         random=random,
         counters=counters,
+        also_needed=collect.watched,
         successors=ring.successors,
         after_event_seconds=ring.stabilize_after_event_seconds,
         quiet_seconds=ring.stabilize_quiet_seconds,
@@ -249,7 +281,6 @@ def build_core(
         interval_seconds=ring.reconcile_seconds,
     )
     deposit = Deposit(view=membership, links=links, clock=clock, counters=counters, rules=rules)
-    collect = Collect(view=membership, links=links, clock=clock, counters=counters)
     records = RecordLookup(view=membership, links=links, clock=clock, counters=counters)
 
     async def upkeep() -> None:
@@ -269,6 +300,7 @@ def build_core(
         store,
         links,
         clock,
+        RecentTotals(store, clock),
         Periodic("expire", clock, lambda: UPKEEP_SECONDS, upkeep),
     )
     links.subscribe(gossip)

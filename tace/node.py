@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -25,7 +26,7 @@ from tace import __version__
 from tace.background import background
 from tace.config import Settings
 from tace.core import Core, build_core
-from tace.errors import StartError
+from tace.errors import StartError, TaceError
 from tace.gateway.certificates import ReloadingCertificate
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.site import QuietSite, make_site
@@ -38,6 +39,7 @@ from tace.ring.membership import Membership
 from tace.storage.memory import MemoryStore
 from tace.storage.sqlite import SqliteStore
 
+START_AGAIN_SECONDS = 5.0
 DRAIN_SECONDS = 4.0
 
 
@@ -140,7 +142,18 @@ class Node(MultiService):
         self._starting = background("start the node", self._start_core())
 
     async def _start_core(self) -> None:
-        await self.core.start()
+        while not self._draining:
+            try:
+                await self.core.start()
+                break
+            except TaceError as error:
+                # A disk that fails now may work again; until then nothing is served as whole.
+                self._log.error(
+                    "cannot start yet: {error}; trying again in {seconds} s",
+                    error=error,
+                    seconds=START_AGAIN_SECONDS,
+                )
+                await deferLater(self._reactor, START_AGAIN_SECONDS)
         self._log.info(
             "{state}: {count} nodes known",
             state=self.core.state,

@@ -81,6 +81,12 @@ class Links(Protocol):
     def pin(self, nodes: Collection[NodeId]) -> None:
         """Keep these links open (and dial them when they are lost); replaces the earlier set."""
 
+    def requests_stamp_bits(self, node: NodeId) -> int | None:
+        """The stamp that node demands for requests mailboxes; None where no link is up."""
+
+    def clock_difference_seconds(self, node: NodeId) -> float | None:
+        """That node's clock minus ours, as its hello said; None where no link is up."""
+
     def guard(self, nodes: Collection[NodeId]) -> None:
         """Ping these when they are silent, and report silence as a lost link; replaces the set."""
 

@@ -58,6 +58,8 @@ class MemoryNetwork:
         self.links: dict[NodeId, MemoryLinks] = {}
         self.addresses: dict[str, NodeId] = {}
         self.cut: set[frozenset[NodeId]] = set()
+        self.stamp_bits: dict[NodeId, int] = {}
+        self.clock_differences: dict[NodeId, float] = {}
         self.frames: list[tuple[NodeId, NodeId, str]] = []
 
     def node(
@@ -228,6 +230,12 @@ class MemoryLinks:
 
     def guard(self, nodes: Collection[NodeId]) -> None:
         self.guarded = list(nodes)
+
+    def requests_stamp_bits(self, node: NodeId) -> int | None:
+        return self._network.stamp_bits.get(node) if node in self._up else None
+
+    def clock_difference_seconds(self, node: NodeId) -> float | None:
+        return self._network.clock_differences.get(node, 0.0) if node in self._up else None
 
     # -- links that come and go ------------------------------------------------------------------
 

@@ -24,6 +24,12 @@ from tests.gateway.certificates import issue
 from tests.gateway.running import reactor, talk
 
 
+def port_of(port: Any) -> int:
+    """The TCP port that is listened on."""
+    number: int = port.getHost().port
+    return number
+
+
 class NodeTestCase(TestCase):
     """Nodes on ports of their own, in directories of their own."""
 
@@ -120,13 +126,13 @@ class StartTests(NodeTestCase):
         await answered
         talker.sendClose(1000)
         await factory.closed
-        port = node._ports[-1].getHost().port
-        answer = await fetch(port, b"/metrics")
+        metrics, gateway = (port_of(node._ports[at]) for at in (-1, 0))
+        answer = await fetch(metrics, b"/metrics")
         self.assertIn(b" 200 ", answer[:20])
         self.assertIn(b'\ntace_pointer_changes_total{pointer="successor"} ', answer)
         self.assertIn(b"no-store", answer)
-        self.assertIn(b" 404 ", (await fetch(port, b"/"))[:20])
-        self.assertIn(b" 404 ", (await fetch(node._ports[0].getHost().port, b"/metrics"))[:20])
+        self.assertIn(b" 404 ", (await fetch(metrics, b"/"))[:20])
+        self.assertIn(b" 404 ", (await fetch(gateway, b"/metrics"))[:20])
 
 
 class RefusalTests(NodeTestCase):

@@ -59,6 +59,10 @@ class Collect:
             del self._feeds[mailbox]
             background("stop a feed", feed.stop())
 
+    def watched(self) -> set[NodeId]:
+        """Every replica that somebody here depends on for news."""
+        return {node for feed in self._feeds.values() for node in feed.watched()}
+
     async def stop(self) -> None:
         for mailbox in list(self._feeds):
             await self._feeds.pop(mailbox).stop()

@@ -89,6 +89,10 @@ class Feed:
         self._sources.clear()
         self._wanted = []
 
+    def watched(self) -> list[NodeId]:
+        """The replicas that tell this feed of what arrives."""
+        return list(self._sources)
+
     def watches(self, node: NodeId) -> bool:
         """Does that replica tell this feed of what arrives?"""
         return node in self._sources
@@ -104,7 +108,7 @@ class Feed:
         """A fresh lease: replicas get it before the old one ends."""
         self.lease = lease
         for source in self._sources.values():
-            source.renewed = False
+            source.renew_at = 0.0
         self._rounds.soon()
 
     async def _introduce(self, listener: FeedListener) -> None:
@@ -180,7 +184,10 @@ class Feed:
     def _until_next(self) -> float:
         short = len(self._sources) < len(self._wanted)
         partial = any(source.partial for source in self._sources.values())
-        return RETRY_SECONDS if short or partial else RENEW_SECONDS
+        if short or partial:
+            return RETRY_SECONDS
+        due = min((source.renew_at for source in self._sources.values()), default=0.0)
+        return max(RETRY_SECONDS, due - self._clock.seconds())
 
     async def _round(self) -> None:
         """Bring the watches to what is wanted now."""
@@ -190,7 +197,7 @@ class Feed:
             node
             for node in self._wanted
             if (source := self._sources.get(node)) is None
-            or not source.renewed
+            or source.renew_at <= self._clock.seconds()
             or source.partial
             or source.bodies != (node == whole)
         ]
@@ -232,11 +239,11 @@ class Feed:
             self._failed_at[node] = self._clock.seconds()
             return
         self._failed_at.pop(node, None)
-        fresh = node not in self._sources
-        self._sources[node] = _Source(bodies, page.partial, renewed=lease is self.lease)
-        if fresh:
-            for listener, reader in list(self._readers.items()):
-                self._tell(node, listener, reader, page)
+        renew_at = self._clock.seconds() + RENEW_SECONDS if lease is self.lease else 0.0
+        self._sources[node] = _Source(bodies, page.partial, renew_at)
+        # Told every time, not only the first: what a push lost is found again here.
+        for listener, reader in list(self._readers.items()):
+            self._tell(node, listener, reader, page)
         self._wake()
 
     def _tell(
@@ -270,6 +277,9 @@ class Feed:
                 cursor, page = page.cursor, None
         except (Failure, Refusal) as error:
             self._counters.count("listing_failures_total", reason=error.code)
+            if self._sources.pop(node, None) is not None:
+                # Half a listing is none: the watch is made again, and lists from the start.
+                self._rounds.soon(RETRY_SECONDS)
         finally:
             reader.being_told.discard(node)
 
@@ -314,9 +324,9 @@ class _Reader:
 class _Source:
     """A replica that watches for this node."""
 
-    __slots__ = ("bodies", "partial", "renewed")
+    __slots__ = ("bodies", "partial", "renew_at")
 
-    def __init__(self, bodies: bool, partial: bool, *, renewed: bool) -> None:
+    def __init__(self, bodies: bool, partial: bool, renew_at: float) -> None:
         self.bodies = bodies
         self.partial = partial
-        self.renewed = renewed
+        self.renew_at = renew_at

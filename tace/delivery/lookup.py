@@ -45,7 +45,8 @@ class RecordLookup:
             if found is not None and (found.key != key or self._over(found)):
                 return
             answers[node] = found
-            complete += not answer.partial
+            # Only members count: a read quorum meets every write quorum among them alone.
+            complete += not answer.partial and node in replica_set.members
             if complete >= replica_set.read_quorum and not enough.called:
                 enough.callback(None)
 

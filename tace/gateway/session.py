@@ -27,6 +27,7 @@ from tace.errors import (
     TooMany,
     Unauthorized,
     WrongConnection,
+    refusal_from_wire,
 )
 from tace.gateway.services import GatewayServices
 from tace.identity.mailbox_proof import Lease, Removal
@@ -118,7 +119,7 @@ class ClientSession:
                 names=s.names(),
                 versions=(PROTOCOL_VERSION,),
                 software=s.software,
-                requests_stamp_bits=s.limits.requests_stamp_bits,
+                requests_stamp_bits=self._stamp_bits(),
                 max_lifetime_hours=s.limits.max_lifetime_hours,
                 requests_in_flight=s.limits.requests_in_flight,
             )
@@ -221,6 +222,9 @@ class ClientSession:
                 request_id,
             )
 
+    def _stamp_bits(self) -> int:
+        return self._core.stamp_bits(self._services.limits.requests_stamp_bits)
+
     def _clock_ms(self) -> int:
         return int(self._services.clock.seconds() * 1000)
 
@@ -321,7 +325,7 @@ class ClientSession:
     def _send_result(self, outcome: Outcome) -> SendResult:
         detail = ""
         if outcome.state == "stamp-required":
-            detail = str(self._services.limits.requests_stamp_bits)
+            detail = str(self._stamp_bits())
         return SendResult(
             outcome.state,
             outcome.copies,
@@ -340,6 +344,8 @@ class ClientSession:
 
     async def _publish_record(self, message: PublishRecord) -> RecordPublished:
         outcome = await self._core.deposit.record(message.record)
+        if outcome.state not in ("stored", "partial"):
+            raise refusal_from_wire(outcome.state, "", RETRY_AFTER_MS.get(outcome.state, 0))
         return RecordPublished(outcome.state, outcome.copies, outcome.of)
 
     async def _network(self, message: GetNetwork) -> NetworkInfo:
@@ -353,7 +359,7 @@ class ClientSession:
 
     async def _status(self, message: GetStatus) -> StatusInfo:
         core = self._core
-        totals = await core.store.totals()
+        totals = await core.sizes.get()
         return StatusInfo(
             node_id=core.membership.own,
             network_id=self._services.network_id,

@@ -261,10 +261,20 @@ class LinkPool:
                 old.abort("restarted")
             self._adopt(new)
             return
-        stays, goes = (new, current) if self._is_preferred(new, current) else (current, new)
-        if stays is new:
+        if new.role is current.role:
+            # The same side has dialled again: it may hold the old link for lost, and with it
+            # whatever stood on it. Both sides must think so, or one waits for news for ever.
+            goes = current
+            current.guard(False)
+            for listener in self._listeners:
+                self._tell(listener.link_lost, node)
+            self._adopt(new)
+        elif self._is_preferred(new):
+            goes = current
             current.guard(False)
             self._prefer(new)
+        else:
+            goes = new
         spare = self._spare.setdefault(node, [])
         spare.append(goes)
         if goes.role is Role.DIALLED:
@@ -272,9 +282,8 @@ class LinkPool:
         while len(spare) > MAX_SPARE_PER_NODE:
             spare.pop(0).close_when_idle(GOODBYE_DUPLICATE, RETIRE_SECONDS)
 
-    def _is_preferred(self, new: Link, current: Link) -> bool:
-        if new.role is current.role:
-            return True
+    def _is_preferred(self, new: Link) -> bool:
+        """Of two links dialled by two sides: the one that the lower id dialled."""
         lower_is_here = self._node < new.node
         return (new.role is Role.DIALLED) == lower_is_here
 

@@ -75,7 +75,11 @@ class PagedLists:
                 after = theirs[-1]
 
     async def _ours(self, theirs: list[Item], *, records: bool) -> list[Item]:
-        """What this node holds between the first and the last of these, those included."""
+        """Which of these this node holds, in whatever state.
+
+        A peer may name two items with all of ours between them: only those it named are kept.
+        """
+        named = {(item.key, item.name) for item in theirs}
         first, last = theirs[0], theirs[-1]
         stretch = Arc(_before(first.key), last.key)
         held: list[Item] = []
@@ -84,7 +88,7 @@ class PagedLists:
             page = await self._store.list_items(
                 stretch, records=records, after=after, limit=MAX_LISTED, now=self._clock.seconds()
             )
-            held += page
+            held += (item for item in page if (item.key, item.name) in named)
             if len(page) < MAX_LISTED:
                 return held
             after = page[-1]

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tace.background import Periodic
-from tace.errors import Failure, NotReplica, ProtocolError, Refusal
+from tace.errors import NotReplica, ProtocolError, TaceError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, NodeId
@@ -101,15 +101,28 @@ class Repair:
     async def pull_all(self) -> bool:
         """Compare every arc with every living peer once; True when all of them answered.
 
-        After this the replica's answers to reads are whole.
+        The replica's answers to reads are whole as soon as enough of them have.
         """
         complete = True
         shared = self._arcs_by_peer()
         self._alone = not shared
         for peer, arcs in shared.items():
             complete = await self._pull_and_note(peer, arcs) and complete
-        self._replica.partial = False
+        self._look_whole()
         return complete
+
+    def _look_whole(self) -> None:
+        """Reads are whole once as many others have been asked as meet every write quorum."""
+        if not self._replica.partial:
+            return
+        asked = {peer for peer, in_step in self._in_step.items() if in_step.arcs}
+        own = self._view.own
+        self._replica.partial = any(
+            sum(node in asked for node in replica_set.members if node != own)
+            < min(replica_set.read_quorum, replica_set.size - 1)
+            for _, replica_set in self._view.arcs_held()
+            if own in replica_set.everyone
+        )
 
     async def _round(self) -> None:
         now = self._clock.seconds()
@@ -120,9 +133,7 @@ class Repair:
             known = self._in_step.get(peer)
             if known is None or known.arcs != arcs or known.next_at <= now:
                 await self._pull_and_note(peer, arcs)
-        if shared or not self._arcs_by_peer():
-            # Else others have turned up since the round began, and have not been asked yet.
-            self._replica.partial = False
+        self._look_whole()
         self._counters.gauge("repair_peers", len(shared))
 
     def _until_next(self) -> float:
@@ -144,7 +155,8 @@ class Repair:
     async def _pull_and_note(self, peer: NodeId, arcs: tuple[Arc, ...]) -> bool:
         try:
             brought = await self.pull(peer, arcs)
-        except (Failure, Refusal) as error:
+        except TaceError as error:
+            # The peer's fault, or the disk's: the others are asked all the same.
             self._counters.count("repair_failures_total", reason=error.code)
             self._in_step[peer] = _InStep((), self._clock.seconds() + self._interval / 6, 1)
             return False

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from tace.errors import BadRecord, Malformed, TooMany, Unauthorized
 from tace.identity.mailbox_proof import Lease, Removal
 from tace.identity.user_record import UserRecord
-from tace.ids import MailboxId, NodeId
+from tace.ids import MailboxId, MessageId, NodeId
 from tace.mailbox.rules import AdmissionRules
 from tace.mailbox.watches import WatchEntry, WatchTable
 from tace.seams import Counters, Links, Procedure, Put, Store, View
@@ -36,6 +36,8 @@ from tace.wire.peer import (
     Watch,
 )
 
+MAX_HELD = 4096
+HOLD_SECONDS = 0.5
 MAX_WATCHES = 200_000
 
 
@@ -65,6 +67,8 @@ class Replica:
         self._rules = rules
         self._watches = WatchTable(MAX_WATCHES)
         self._news: dict[NodeId, list[Arrival]] = {}
+        self._held: dict[NodeId, dict[MessageId, Arrival]] = {}
+        self._waiting_to_tell = False
         self.partial = True
 
     def procedures(self) -> dict[type[Message], Procedure]:
@@ -83,6 +87,7 @@ class Replica:
         """Its watches were soft state of the link; it asks again over the next one."""
         self._watches.remove_node(node)
         self._news.pop(node, None)
+        self._held.pop(node, None)
 
     def expire_watches(self) -> None:
         self._watches.expire(self._clock.seconds())
@@ -254,4 +259,31 @@ class Replica:
         news, self._news = self._news, {}
         for node, arrivals in news.items():
             for start in range(0, len(arrivals), MAX_ENVELOPES):
-                self._links.send(node, Arrived(tuple(arrivals[start : start + MAX_ENVELOPES])))
+                batch = Arrived(tuple(arrivals[start : start + MAX_ENVELOPES]))
+                if not self._links.send(node, batch):
+                    self._hold(node, arrivals[start:])
+                    break
+
+    def _hold(self, node: NodeId, arrivals: Sequence[Arrival]) -> None:
+        """A link that takes no more now is told later, of the ids alone.
+
+        Without a link there is no watch either. What is more than can be held comes to light when
+        the watching node renews its watch.
+        """
+        if not self._links.is_up(node):
+            return
+        held = self._held.setdefault(node, {})
+        for arrival in arrivals:
+            if len(held) < MAX_HELD:
+                held[arrival.id] = Arrival(arrival.mailbox, arrival.id, arrival.expires_hours)
+        self._counters.count("news_held_total", len(arrivals))
+        if not self._waiting_to_tell:
+            self._waiting_to_tell = True
+            self._clock.callLater(HOLD_SECONDS, self._tell_held)
+
+    def _tell_held(self) -> None:
+        self._waiting_to_tell = False
+        held, self._held = self._held, {}
+        for node, arrivals in held.items():
+            self._news.setdefault(node, []).extend(arrivals.values())
+        self._tell()

@@ -198,6 +198,9 @@ class Gossip:
             return
         self._membership.take_in(record)
         self._membership.heard(record.node_id)
+        difference = self._links.clock_difference_seconds(record.node_id)
+        if difference is not None:
+            self._membership.clock_seen(record.node_id, difference)
         self._heard[record.node_id] = self._clock.seconds()
         self._unsaved[record.node_id] = None
         if self._rumours:

@@ -7,6 +7,7 @@ operation is outstanding per position; each answer re-checks that its premise st
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from itertools import islice
 from random import Random
 
@@ -39,6 +40,7 @@ MAX_HASTY_ROUNDS = 64
 class RingMaintenance:
     """The pointers of this node's positions, and the procedures that keep them right.
 
+    :param also_needed: other nodes whose links are to be kept and whose silence matters.
     :param successors: r, distinct nodes in a successor list.
     :param after_event_seconds: time to the next round after something changed.
     :param quiet_seconds: time to the next round when nothing did.
@@ -55,6 +57,7 @@ class RingMaintenance:
         clock: IReactorTime,
         random: Random,
         counters: Counters,
+        also_needed: Callable[[], Collection[NodeId]],
         successors: int,
         after_event_seconds: float,
         quiet_seconds: float,
@@ -63,6 +66,7 @@ class RingMaintenance:
         self._gossip = gossip
         self._links = links
         self._counters = counters
+        self._also_needed = also_needed
         self._distinct = successors
         self._own = membership.own
         self._pointers = {
@@ -197,9 +201,9 @@ class RingMaintenance:
         return Deferred.fromCoroutine(self.stabilize(index))
 
     def _watch_neighbours(self) -> None:
-        """Keep links to ring neighbours, and have their silence noticed."""
-        self._links.pin(self.neighbours())
-        guarded: set[NodeId] = set()
+        """Keep links to ring neighbours and watched replicas, and have their silence noticed."""
+        guarded = set(self._also_needed())
+        self._links.pin(sorted({*self.neighbours(), *guarded} - {self._own}))
         for pointers in self._pointers.values():
             if pointers.predecessor is not None:
                 guarded.add(pointers.predecessor.node)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -78,6 +79,7 @@ class Membership:
         self._table = RoutingTable(table_capacity)
         self._encodings: set[bytes] = set()
         self._died: dict[NodeId, float] = {}
+        self._unfit: set[NodeId] = set()
         self._ageing: set[IDelayedCall] = set()
         self._stopped = False
         self._view_listeners: list[Callable[[], None]] = []
@@ -85,7 +87,7 @@ class Membership:
         self._placement = Placement(
             self._table,
             replicas,
-            self.dead_for,
+            self._gone_for,
             repair_after_seconds=repair_after_seconds,
             forget_after_seconds=forget_after_seconds,
         )
@@ -163,6 +165,22 @@ class Membership:
         """Seconds since it was found dead; None for a living one."""
         died = self._died.get(node)
         return None if died is None else self._clock.seconds() - died
+
+    def _gone_for(self, node: NodeId) -> float | None:
+        """As placement sees it: a node whose clock is unfit was never there."""
+        return inf if node in self._unfit else self.dead_for(node)
+
+    def clock_seen(self, node: NodeId, difference_seconds: float) -> None:
+        """Its hello told its time; an hour off it cannot judge expiries, and is no replica."""
+        if (abs(difference_seconds) >= CLOCK_TOLERANCE_SECONDS) == (node in self._unfit):
+            return
+        self._unfit ^= {node}
+        self._log.warn(
+            "the clock of node {node} is {difference} s off ours",
+            node=node.hex()[:8],
+            difference=int(difference_seconds),
+        )
+        self._changed()
 
     # -- View ------------------------------------------------------------------------------------
 

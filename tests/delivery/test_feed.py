@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from tace.delivery.feed import RENEW_SECONDS
-from tace.errors import TooMany
+from tace.errors import InternalError, TooMany
 from tace.identity.mailbox_proof import LEASE_SECONDS
 from tace.seams import ReplicaSet
 from tace.wire.fields import WaitingItem
+from tace.wire.message import Message
 from tace.wire.objects import Envelope
 from tace.wire.peer import (
     Arrival,
@@ -274,7 +276,7 @@ class ChoiceTests(FeedTestCase):
         self.assertIn(keeper.id, keeper.core.collect._feeds[self.box.id]._sources)
 
     def test_a_watch_that_is_refused_is_made_elsewhere(self) -> None:
-        """And tried there again later; a quiet feed asks nothing."""
+        """And tried there again later; a quiet feed asks each replica about once a minute."""
 
         async def no(peer: bytes, message: Watch) -> MailboxPage:
             raise TooMany("as many watches as there may be")
@@ -289,7 +291,49 @@ class ChoiceTests(FeedTestCase):
         self.network.frames.clear()
         self.network.run(RENEW_SECONDS)
         asked = [kind for _, _, kind in self.network.frames if kind in ("Watch", "ListMailbox")]
-        self.assertLessEqual(len(asked), 3)
+        self.assertLessEqual(len(asked), 4)
+
+    def test_half_a_listing_is_made_good(self) -> None:
+        """A replica that breaks off in the middle is watched and listed anew."""
+        letters = [self.letter(number) for number in range(700)]
+        self.put_everywhere(letters)
+        honest = {node.id: self.truth(node, ListMailbox) for node in self.keepers}
+
+        async def busy(peer: bytes, message: ListMailbox) -> MailboxPage:
+            raise InternalError("busy")
+
+        for node in self.keepers:
+            self.lie(node, ListMailbox, busy)
+        reader = self.reader(window=1000)
+        self.network.run(5.0)
+        for node in self.keepers:
+            self.lie(node, ListMailbox, honest[node.id])
+        self.network.run(20.0)
+        self.assertEqual(set(reader.pushed), {letter.encoded for letter in letters})
+
+    def test_news_that_a_full_link_did_not_take(self) -> None:
+        """It is told again soon, of all messages."""
+        reader = self.reader()
+        self.network.run(3.0)
+        full = True
+        for node in self.keepers:
+            links = node.raw_links
+            real = links.send
+
+            def send(
+                peer: bytes, message: Message, real: Callable[[bytes, Message], bool] = real
+            ) -> bool:
+                return not (full and isinstance(message, Arrived)) and real(peer, message)
+
+            self.patch(links, "send", send)
+        letters = [self.letter(number) for number in range(3)]
+        for letter in letters:
+            self.sent(self.nodes.index(self.keepers[1]), letter)
+        self.network.run(2.0)
+        self.assertEqual(reader.pushed, [])
+        full = False
+        self.network.run(1.0)
+        self.assertEqual(set(reader.pushed), {letter.encoded for letter in letters})
 
 
 OPERATIONS = ("send", "send", "send", "kill", "restart", "cut", "heal", "ack", "wait")

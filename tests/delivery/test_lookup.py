@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from tace.errors import InternalError, NotStored
 from tace.identity.keys import SigningKey
 from tace.identity.user_record import KIND_DEVICE_LIST, NO_DEVICE, UserRecord
+from tace.seams import ReplicaSet
 from tace.wire.peer import GetRecord, RecordAnswer
 from tests.delivery.nodes import DeliveryTestCase
 from tests.network import TestNode
@@ -14,8 +15,8 @@ from tests.network import TestNode
 KEY = SigningKey.from_seed(b"u" * 48)
 
 
-class LookupTests(DeliveryTestCase):
-    """Three replicas; the asking node is one of them."""
+class LookupTestCase(DeliveryTestCase):
+    """User records, and looking them up."""
 
     def record(self, sequence: int, *, by: SigningKey = KEY, hours: int = 24) -> UserRecord:
         return UserRecord.sign(
@@ -49,6 +50,10 @@ class LookupTests(DeliveryTestCase):
             return answer
 
         self.lie(node, GetRecord, say)
+
+
+class LookupTests(LookupTestCase):
+    """Three replicas; the asking node is one of them."""
 
     def test_the_highest_of_a_read_quorum_wins_and_the_others_are_told(self) -> None:
         """A replica that had the older one, or none, has the newer one afterwards."""
@@ -112,3 +117,24 @@ class LookupTests(DeliveryTestCase):
         self.slow(self.nodes[1], GetRecord, 1.0)
         self.network.clock.callLater(0.01, self.nodes[1].kill)
         self.assertEqual(self.find(0, mine.key, within=1.0), mine)
+
+
+class StandInTests(LookupTestCase):
+    """Three members, of which two have died, and two stand-ins."""
+
+    count = 5
+    replicas = 3
+
+    def test_stand_ins_do_not_make_a_read_quorum(self) -> None:
+        """They have pulled nothing yet: their "none" hides nothing that a slow member has."""
+        record = self.record(1)
+        ids = [node.id for node in self.nodes]
+        a_set = ReplicaSet(tuple(ids[:3]), (ids[2], ids[3], ids[4]))
+        membership = self.nodes[4].core.membership
+        self.patch(membership, "replica_set", lambda key: a_set)
+        for node in ids[:2]:
+            membership.found_dead(node)
+        self.keep(self.nodes[2], record)
+        self.slow(self.nodes[2], GetRecord, 0.5)
+        found = self.find(4, record.key)
+        self.assertEqual(found and found.encoded, record.encoded)

@@ -164,7 +164,7 @@ class FailingTests(DeliveryTestCase):
             self.network.result(deferred)
         self.assertEqual(writer._undecided, 0)
         self.assertEqual(writer._batches, {})
-        decisions = [c for c in self.network.clock.getDelayedCalls() if "decide" in str(c.func)]
+        decisions = [c for c in self.network.clock.getDelayedCalls() if "decide" in str(c)]
         self.assertEqual(decisions, [])
 
     def test_acks_are_counted_by_the_same_rule(self) -> None:

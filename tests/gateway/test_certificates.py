@@ -174,7 +174,8 @@ class ServingTests(TestCase):
                 self.transport.write(
                     b"POST / HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n"
                 )
-                self.transport.registerProducer(self, False)
+                transport: Any = self.transport
+                transport.registerProducer(self, False)
 
             def resumeProducing(self) -> None:
                 assert self.transport is not None

@@ -432,8 +432,8 @@ class KnowledgeTests(SessionTestCase):
         for at in range(5):
             self.assertEqual(self.client(at).ask(FindRecord(where)), ClientRecord(newer.encoded))
         answer = self.client(1).ask(PublishRecord(older.encoded))
-        assert isinstance(answer, RecordPublished)
-        self.assertEqual(answer.state, "stale-sequence")
+        assert isinstance(answer, ClientRefused)
+        self.assertEqual(answer.code, "stale-sequence")
 
     def test_network_and_status(self) -> None:
         """Signed records with client URLs, the own one first; pointers, counts, a word."""

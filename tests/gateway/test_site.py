@@ -82,7 +82,7 @@ class AnswerTests(SiteTestCase):
             def render(self, request: object) -> bytes:
                 raise ValueError("a path of this machine")
 
-        self.site.resource.putChild(b"broken", Broken())  # type: ignore[attr-defined]
+        self.site.resource.putChild(b"broken", Broken())
         status, _, body = self.ask("GET /broken HTTP/1.1\nHost: n\n")
         self.assertEqual(status, 500)
         self.assertNotIn(b"a path of this machine", body)

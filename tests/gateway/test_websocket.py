@@ -150,7 +150,8 @@ class BoundsTests(WebSocketTestCase):
             real(data)
 
         self.patch(session, "received", received)
-        talker.transport.pauseProducing()
+        reading: Any = talker.transport
+        reading.pauseProducing()
         request = GetNetwork()
         before = -1
         while answered != before:

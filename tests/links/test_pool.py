@@ -288,14 +288,15 @@ class TwoLinksTests(PoolTests):
         self.assertEqual(lower.heard.names(), ["up"])
 
     def test_introduced_again(self) -> None:
-        """Somebody already linked: the newer link stays."""
+        """Somebody already linked: the newer link stays, and what stood on the old is lost."""
         first, second = self.node(1), self.node(2)
         self.assertAnswered(self.call(first, second))
         self.assertAnswered(first.links.introduce(second.address))
         self.network.advance(1)
         self.assertEqual((self.network.connections, self.open_connections()), (2, 1))
         self.assertAnswered(self.call(first, second), self.call(second, first))
-        self.assertEqual(first.heard.names(), ["up"])
+        for node in (first, second):
+            self.assertEqual(node.heard.names(), ["up", "lost", "up"])
 
     def test_introduced_again_by_name(self) -> None:
         """With the id the link that is there is enough."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.delivery.inbox import Inbox
-from tace.errors import NotReplica
+from tace.errors import InternalError, NotReplica
 from tace.identity.keys import SigningKey
 from tace.identity.mailbox_proof import Lease, Removal
 from tace.identity.user_record import KIND_DEVICE_LIST, NO_DEVICE, UserRecord
@@ -15,7 +16,7 @@ from tace.ids import Arc
 from tace.mailbox.reconcile import lacking
 from tace.seams import Item, ItemState
 from tace.wire.objects import Envelope, Tombstone
-from tace.wire.peer import FetchItems, ItemField, ListItems
+from tace.wire.peer import FetchItems, ItemField, ItemPage, ListItems
 from tests.letters import Box, secret
 from tests.network import MemoryNetwork, TestNode
 
@@ -220,3 +221,43 @@ class AskerTests(RepairTestCase):
                     refused += 1
         self.assertGreater(answered, 0)
         self.assertGreater(refused, 0)
+
+
+class WholeTests(RepairTestCase):
+    """When a replica's reads count."""
+
+    def test_not_before_enough_peers_have_answered(self) -> None:
+        """A node that was wiped and is refused by everyone does not say "there is nothing"."""
+        nodes = self.network_of(3)
+        wiped = nodes[2].core
+
+        async def busy(peer: bytes, message: ListItems) -> ItemPage:
+            raise InternalError("busy")
+
+        for node in nodes[:2]:
+            links = node.raw_links
+            links._procedures = {**links._procedures, ListItems: busy}
+        wiped.replica.partial = True
+        self.assertFalse(self.network.result(Deferred.fromCoroutine(wiped.repair.pull_all())))
+        self.assertTrue(wiped.replica.partial)
+        for node in nodes[:2]:
+            links = node.raw_links
+            links._procedures = {**links._procedures, **node.core.repair.procedures()}
+        self.network.run(15.0)
+        self.assertFalse(wiped.replica.partial)
+
+
+class ClockTests(RepairTestCase):
+    """A node whose clock is unfit."""
+
+    def test_an_hour_off_it_is_no_replica(self) -> None:
+        """Others neither write to it nor count it; when its clock is right again they do."""
+        nodes = self.network_of(3)
+        odd = nodes[2].id
+        membership = nodes[0].core.membership
+        record = membership.record_of(odd)
+        assert record is not None
+        for difference, members in ((3700.0, 2), (-3700.0, 2), (600.0, 3)):
+            self.network.clock_differences[odd] = difference
+            nodes[0].core.gossip.link_up(record)
+            self.assertEqual(membership.replica_set(b"k" * 32).size, members)

@@ -64,7 +64,8 @@ class MetricsTests(SynchronousTestCase):
         self.assertIn(b"tace_letters_total 1.0", body)
         headers = request.responseHeaders
         self.assertEqual(headers.getRawHeaders("cache-control"), ["no-store"])
-        self.assertTrue(headers.getRawHeaders("content-type")[0].startswith("text/plain"))
+        (kind,) = headers.getRawHeaders("content-type", [])
+        self.assertTrue(kind.startswith("text/plain"))
 
 
 class UseTests(SynchronousTestCase):
@@ -102,7 +103,7 @@ class UseTests(SynchronousTestCase):
             for labels in labelled:
                 values = dict.fromkeys(labels, "x")
                 if kind == "count":
-                    metrics.count(name, **values)
+                    metrics.count(name, 1, **values)
                 elif kind == "gauge":
                     metrics.gauge(name, 1.0, **values)
                 else:

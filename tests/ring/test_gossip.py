@@ -19,6 +19,8 @@ from tests.network import MemoryNetwork, TestNode
 class GossipTestCase(SynchronousTestCase):
     """A network, and records of nodes that do not run."""
 
+    network: MemoryNetwork
+
     def ghost(self, number: int, **changes: Any) -> NodeRecord:
         fields: dict[str, Any] = {
             "peer_addresses": ("10.0.0.1:1",),
