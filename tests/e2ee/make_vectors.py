@@ -39,6 +39,7 @@ from tace.e2ee.stamp import stamp_search
 from tace.identity.keys import SigningKey
 from tace.ids import KIND_CONTACTS, KIND_REQUESTS, mailbox_id
 from tace.wire.objects import Envelope, lock_of
+from tests.e2ee.vector_scripts import pairs, skipping
 from tests.e2ee.vector_sources import (
     EXPIRES_HOURS,
     NETWORK,
@@ -572,7 +573,9 @@ FILES: tuple[Callable[[Recorded], Json], ...] = (
     devices,
     pqxdh,
     ratchet,
+    skipping,
     session,
+    pairs,
     sealed,
     stamp,
     content,

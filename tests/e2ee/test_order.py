@@ -82,11 +82,13 @@ class HoldBackTests(SynchronousTestCase):
         self.assertEqual(MAX_HELD, len(held))
 
     def test_twice(self) -> None:
-        """The same counter again changes nothing while the first one waits."""
+        """Two with one counter are both shown in its place; the first one's time counts."""
         held = self._held()
         held.offer(2, "2", 0)
         self.assertEqual([], held.offer(2, "again", 1))
-        self.assertEqual(["1", "2"], held.offer(1, "1", 1))
+        self.assertEqual((2, HOLD_SECONDS), (len(held), held.deadline()))
+        self.assertEqual(["1", "2", "again"], held.offer(1, "1", 1))
+        self.assertEqual((0, 3), (len(held), held.next_counter))
 
     @given(st.permutations(range(1, 40)))
     def test_any_order(self, arrivals: list[int]) -> None:
