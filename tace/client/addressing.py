@@ -36,8 +36,16 @@ from tace.wire.objects import SECONDS_PER_HOUR, Envelope
 CONTENT_ID_BYTES = 16
 LIFETIME_HOURS = 14 * 24
 """How long a message waits for its recipient."""
+SHORTEST_HOURS = 24
+"""A node that takes only what lives shorter is not believed: it would empty mailboxes."""
 OWN_TURN_SECONDS = 5.0
 """A new parcel belongs to the process that made it for so long; then any may offer it."""
+
+
+def latest_expiry(node_seconds: float, max_lifetime_hours: int) -> int:
+    """The latest ``expires_hours`` to seal with for a node of that clock and that limit."""
+    lifetime = min(LIFETIME_HOURS, max(SHORTEST_HOURS, max_lifetime_hours))
+    return int(node_seconds) // SECONDS_PER_HOUR + lifetime
 
 
 class Addressing:
@@ -108,38 +116,39 @@ class Addressing:
             expires_hours=int(now) // SECONDS_PER_HOUR + LIFETIME_HOURS,
         )
 
-    def address(self, outgoing: Outgoing, network_id: bytes, now: float) -> bool:
+    def address(self, outgoing: Outgoing, network_id: bytes, latest_hours: int, now: float) -> bool:
         """Encrypt it for every device it goes to; False when none is known.
 
+        :param outgoing: as it was read, perhaps a while ago; what counts is what is there now.
+        :param latest_hours: the latest expiry that the node takes.
         :raises NoSession: a device's record has to be looked up before.
         """
         with self._database.transaction():
             fresh = self._database.outgoing(outgoing.seq)
-            if fresh is None or fresh.addressed:
+            if fresh is None or fresh.addressed or fresh.id != outgoing.id:
                 # Another process did it, or it was confirmed meanwhile.
                 return True
-            devices = self._directory.devices(outgoing.peer, now)
-            if outgoing.device is not None:
-                known = self._database.device(outgoing.peer, outgoing.device)
+            devices = self._directory.devices(fresh.peer, now)
+            if fresh.device is not None:
+                known = self._database.device(fresh.peer, fresh.device)
                 devices = [known] if known is not None else []
             if not devices:
                 return False
             for device in devices:
                 envelope = self.encrypt(
                     device,
-                    decode_contents(outgoing.content),
+                    decode_contents(fresh.content),
                     network_id,
-                    outgoing.expires_hours,
+                    min(fresh.expires_hours, latest_hours),
                     now,
                 )
                 self._database.add_parcel(
-                    outgoing.seq,
+                    fresh.seq,
                     device.device,
-                    envelope.id,
-                    envelope.encoded,
+                    envelope,
                     next_seconds=now + OWN_TURN_SECONDS,
                 )
-            self._database.set_addressed(outgoing.seq, True)
+            self._database.set_addressed(fresh.seq, True)
         return True
 
     def encrypt(

@@ -23,6 +23,12 @@ class NoNode(TaceError):
     code = "no-node"
 
 
+class TooMuchWork(TaceError):
+    """The node wants stamps that cost more than any message is worth."""
+
+    code = "too-much-work"
+
+
 class OtherNetwork(TaceError):
     """The node belongs to another network than this home."""
 

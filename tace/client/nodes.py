@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tace.client.address import NodeAddress
+from tace.client.backoff import SLOWEST_SECONDS
 from tace.client.connection import Connection
 from tace.client.errors import NoNode, OtherNetwork
 from tace.client.race import first_of
@@ -51,7 +52,7 @@ class Nodes:
         self._random = random_source
         self._database = database
         self._given = tuple(dict.fromkeys(given))
-        self._failed_at: dict[NodeAddress, float] = {}
+        self._failed_until: dict[NodeAddress, float] = {}
 
     async def connect(self, avoid: NodeId | None = None) -> Connection:
         """A connection on which the node has spoken.
@@ -108,7 +109,7 @@ class Nodes:
         known = self._known()
         remembered = list(known)
         self._random.shuffle(remembered)
-        since = self._clock.seconds() - RECENT_FAILURE_SECONDS
+        now = self._clock.seconds()
         seen: set[NodeId] = set()
 
         def last_resort(address: NodeAddress) -> tuple[bool, bool, bool]:
@@ -117,7 +118,7 @@ class Nodes:
             again = node in seen
             if node is not None:
                 seen.add(node)
-            failed = self._failed_at.get(address, since) > since
+            failed = self._failed_until.get(address, now) > now
             return (node is not None and node == avoid, failed, again)
 
         # Stable: among equals the named ones stay in front.
@@ -142,12 +143,16 @@ class Nodes:
         if not self._database.pin_network(challenge.network_id):
             connection.close()
             raise OtherNetwork(f"{address} belongs to another network than this home")
-        self._failed_at.pop(address, None)
+        self._failed_until.pop(address, None)
         self._database.remember_nodes(
             [(address.origin, challenge.node_id)], self._clock.seconds(), keep=MAX_REMEMBERED
         )
         return connection
 
-    def failed(self, address: NodeAddress) -> None:
-        """This one broke just now: others go first for a while."""
-        self._failed_at[address] = self._clock.seconds()
+    def failed(self, address: NodeAddress, pause_seconds: float = 0.0) -> None:
+        """This one broke just now: others go first for a while.
+
+        :param pause_seconds: how long it wants to be left alone; granted up to a minute.
+        """
+        pause = max(RECENT_FAILURE_SECONDS, min(SLOWEST_SECONDS, pause_seconds))
+        self._failed_until[address] = self._clock.seconds() + pause

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from tace.client.addressing import Addressing
+from tace.client.addressing import Addressing, latest_expiry
 from tace.client.connection import Connection
 from tace.client.directory import Directory
-from tace.client.errors import NeverOnline, NoNode
+from tace.client.errors import NeverOnline, NoNode, TooMuchWork
 from tace.client.nodes import Nodes
-from tace.client.progress import HOPELESS, offered, progress
+from tace.client.progress import offered, progress
 from tace.client.publish import Publisher
 from tace.client.rows import MessageState, Outgoing, Parcel, ParcelState
 from tace.client.sqlite import HomeDatabase
@@ -45,6 +45,8 @@ ADDRESSED_TOGETHER = 16
 IDLE_SECONDS = 60.0
 """A connection that sent nothing for so long is closed: who only receives needs just one."""
 MAX_WANTED = 1024
+MAX_REMOVED_SAID = 1024
+"""How much of what nodes said is remembered."""
 
 
 class Outbox:
@@ -74,7 +76,8 @@ class Outbox:
         self._changed = changed
         self._turn = DeferredLock()
         self._dialling = DeferredLock()
-        self._wanted_bits: dict[bytes, int] = {}
+        self._wanted_bits: dict[tuple[NodeId, bytes], int] = {}
+        self._removed_said: set[tuple[NodeId, int]] = set()
         self._connection: Connection | None = None
         self._avoided: NodeId | None = None
         self._used_at = 0.0
@@ -145,8 +148,7 @@ class Outbox:
         async def offered(connection: Connection) -> None:
             while len(results) < len(envelopes):
                 batch = envelopes[len(results) : len(results) + MAX_ENVELOPES]
-                target = connection.challenge.requests_stamp_bits
-                stamped = [await self._stamped(envelope, target) for envelope in batch]
+                stamped = [await self._stamped(connection, envelope) for envelope in batch]
                 results.extend(await self._send(connection, stamped))
 
         await self._with_node(offered)
@@ -195,20 +197,24 @@ class Outbox:
 
     async def _flush_at(self, connection: Connection) -> None:
         now = self._clock.seconds()
-        if self._publisher.due(now):
-            await self._publish(connection, now)
+        asked = connection
+        published = not self._publisher.due(now) or await self._publish(connection, now)
         for identity in self._unconfirmed(now):
             await self._try_look_up(connection, identity, RECHECK_SECONDS)
         await self._address_all(connection)
         connection = await self._offer_all(connection)
         await self._nodes.learn(connection)
+        if not published and self._nodes.others(asked.challenge.node_id):
+            # What is to be sent was sent all the same, and the next flush asks another one.
+            self._leave(asked)
 
-    async def _publish(self, connection: Connection, now: float) -> None:
+    async def _publish(self, connection: Connection, now: float) -> bool:
+        """False when the node will not."""
         try:
             await self._publisher.publish(connection, now)
         except Refusal:
-            # This node will not; what is to be sent is sent all the same, and another one will.
-            return
+            return False
+        return True
 
     async def _address_all(self, connection: Connection) -> None:
         unaddressed = self._database.unaddressed()
@@ -229,8 +235,11 @@ class Outbox:
     def _address(self, connection: Connection, outgoing: Outgoing) -> bool:
         """Encrypt it, if what is known of the recipient is enough."""
         network_id = connection.challenge.network_id
+        latest_hours = _latest_hours(connection)
         try:
-            return self._addressing.address(outgoing, network_id, self._clock.seconds())
+            return self._addressing.address(
+                outgoing, network_id, latest_hours, self._clock.seconds()
+            )
         except NoSession:
             return False
 
@@ -276,55 +285,75 @@ class Outbox:
 
     async def _offer_all(self, connection: Connection) -> Connection:
         """Offer what is due; the connection that is in use afterwards."""
-        while batch := self._database.due_parcels(self._clock.seconds(), MAX_ENVELOPES):
-            target = connection.challenge.requests_stamp_bits
+        while due := self._database.due_parcels(self._clock.seconds(), MAX_ENVELOPES):
             started = self._clock.seconds()
-            envelopes: list[Envelope] = []
-            for parcel in batch:
-                envelope = Envelope.parse(parcel.envelope)
-                stamped = await self._stamped(envelope, target)
-                if stamped is not envelope:
-                    self._database.set_parcel_envelope(parcel.seq, stamped.encoded)
-                envelopes.append(stamped)
-                if self._clock.seconds() - started >= STAMPING_SECONDS:
-                    break
-            results = await self._send(connection, envelopes)
-            stored = self._apply(batch, envelopes, results)
+            batch = await self._ready(connection, due)
+            if not batch:
+                continue
+            results = await self._send(connection, [envelope for _, envelope in batch])
+            stored = self._apply(connection, batch, results)
             if not stored and self._nodes.others(connection.challenge.node_id):
                 # The next attempt, a quarter of a second from now, goes to another node.
-                self._leave(connection)
+                pause = max(result.retry_after_ms for result in results) / 1000
+                self._leave(connection, pause)
                 connection = await self.connected()
+            if self._clock.seconds() - started >= STAMPING_SECONDS:
+                # What was written meanwhile does not wait for all the stamps that are to be made.
+                await self._address_all(connection)
         return connection
+
+    async def _ready(
+        self, connection: Connection, due: Sequence[Parcel]
+    ) -> list[tuple[Parcel, Envelope]]:
+        """The first of what is due, with the stamps that the node wants."""
+        started = self._clock.seconds()
+        batch: list[tuple[Parcel, Envelope]] = []
+        for parcel in due:
+            envelope = Envelope.parse(parcel.envelope)
+            if envelope.expires_seconds <= started:
+                # Sealed for a node that keeps nothing for as long as the message lives.
+                self._database.set_addressed(parcel.outgoing, False)
+                continue
+            if batch and parcel.stamped and not batch[0][0].stamped:
+                # What needs no work does not wait for it.
+                break
+            stamped = await self._stamped(connection, envelope)
+            if stamped is not envelope:
+                self._database.set_parcel_envelope(parcel.seq, stamped)
+            batch.append((parcel, stamped))
+            if self._clock.seconds() - started >= STAMPING_SECONDS:
+                break
+        return batch
 
     # -- results ---------------------------------------------------------------------------------
 
     def _apply(
         self,
-        parcels: Sequence[Parcel],
-        envelopes: Sequence[Envelope],
+        connection: Connection,
+        batch: Sequence[tuple[Parcel, Envelope]],
         results: Sequence[SendResult],
     ) -> bool:
         """Note what became of them; False when one was not stored."""
         now = self._clock.seconds()
+        node = connection.challenge.node_id
+        elsewhere = self._nodes.others(node)
         messages: dict[tuple[bytes, bytes], None] = {}
         stored = True
         with self._database.transaction():
-            for parcel, envelope, result in zip(parcels, envelopes, results, strict=False):
-                outgoing = self._database.outgoing(parcel.outgoing)
-                if outgoing is None:
-                    # Confirmed while it was on its way.
+            for (sent, envelope), result in zip(batch, results, strict=True):
+                parcel = self._database.parcel(sent.seq)
+                outgoing = self._database.outgoing(sent.outgoing)
+                if parcel is None or outgoing is None:
+                    # Confirmed, or encrypted anew, while it was on its way.
                     continue
                 if outgoing.message is not None:
                     messages[outgoing.peer, outgoing.message] = None
-                if result.state == "stamp-required" and self._wants(envelope, result):
+                if result.state == "stamp-required" and self._wants(node, envelope, result):
                     # Stamped anew with what the mailbox wants, it goes out again at once.
                     continue
-                if result.state == "removed":
-                    # Their device could not unseal it: it has other keys than we thought.
+                if self._must_be_sealed_anew(connection, outgoing, envelope, result):
                     self._database.set_addressed(outgoing.seq, False)
-                elif result.state in HOPELESS:
-                    self._fail(outgoing)
-                after = offered(parcel, envelope, result, now, self._random)
+                after = offered(parcel, envelope, result, now, self._random, elsewhere=elsewhere)
                 self._database.set_parcel(after)
                 stored = stored and after.state is not ParcelState.WAITING
             for peer, message in messages:
@@ -334,6 +363,25 @@ class Outbox:
         for peer, message in messages:
             self._changed(peer, message)
         return stored
+
+    def _must_be_sealed_anew(
+        self, connection: Connection, outgoing: Outgoing, envelope: Envelope, result: SendResult
+    ) -> bool:
+        match result.state:
+            case "removed":
+                # Their device could not unseal it: it has other keys than we thought. Nothing
+                # proves that, so it is taken from each node once for each content.
+                said = (connection.challenge.node_id, outgoing.seq)
+                if said in self._removed_said:
+                    return False
+                if len(self._removed_said) >= MAX_REMOVED_SAID:
+                    self._removed_said.clear()
+                self._removed_said.add(said)
+                return True
+            case "too-far-ahead":
+                return envelope.expires_hours > _latest_hours(connection)
+            case _:
+                return False
 
     def _drop_expired(self) -> None:
         hours = int(self._clock.seconds()) // SECONDS_PER_HOUR
@@ -363,13 +411,13 @@ class Outbox:
             try:
                 await work(connection)
                 return
-            except (Failure, Refusal) as error:
+            except (Failure, Refusal, TooMuchWork) as error:
                 last = error
                 self._leave(connection)
         raise NoNode(f"no node could do it ({last})")
 
-    def _leave(self, connection: Connection) -> None:
-        self._nodes.failed(connection.address)
+    def _leave(self, connection: Connection, pause_seconds: float = 0.0) -> None:
+        self._nodes.failed(connection.address, pause_seconds)
         connection.close()
         if self._connection is connection:
             self._connection = None
@@ -378,23 +426,36 @@ class Outbox:
         self, connection: Connection, envelopes: Sequence[Envelope]
     ) -> tuple[SendResult, ...]:
         answer = await connection.request(Send(tuple(e.encoded for e in envelopes)))
+        self._used_at = self._clock.seconds()
         if len(answer.results) != len(envelopes):
             raise ProtocolError("the node answered for another number of messages")
         return answer.results
 
-    async def _stamped(self, envelope: Envelope, target: int) -> Envelope:
-        """The envelope with the stamp that its mailbox asks for; itself where that is fine."""
-        target = min(MAX_TARGET, max(target, self._wanted_bits.get(envelope.mailbox, 0)))
+    async def _stamped(self, connection: Connection, envelope: Envelope) -> Envelope:
+        """The envelope with the stamp that its mailbox asks for; itself where that is fine.
+
+        :raises TooMuchWork: the node wants more than any message is worth.
+        """
+        challenge = connection.challenge
+        wanted = self._wanted_bits.get((challenge.node_id, envelope.mailbox), 0)
+        target = max(challenge.requests_stamp_bits, wanted)
         if envelope.kind != KIND_REQUESTS or envelope.stamped_for(target):
             return envelope
+        if target > MAX_TARGET:
+            raise TooMuchWork(f"{connection.address} wants stamps of {target} bits")
         return await self._stamper.stamp(envelope, target)
 
-    def _wants(self, envelope: Envelope, result: SendResult) -> bool:
-        """Remember how much work a mailbox wants; False where that was done already."""
+    def _wants(self, node: NodeId, envelope: Envelope, result: SendResult) -> bool:
+        """Remember how much work a mailbox wants at that node; False where it was done already,
+        or is too much."""
         bits = result.detail.rpartition(" ")[2]
         if not bits.isdecimal() or not envelope.stamp_target < int(bits) <= MAX_TARGET:
             return False
         if len(self._wanted_bits) >= MAX_WANTED:
             self._wanted_bits.clear()
-        self._wanted_bits[envelope.mailbox] = int(bits)
+        self._wanted_bits[node, envelope.mailbox] = int(bits)
         return True
+
+
+def _latest_hours(connection: Connection) -> int:
+    return latest_expiry(connection.node_seconds, connection.challenge.max_lifetime_hours)

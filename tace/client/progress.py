@@ -6,13 +6,11 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tace.client.backoff import offer_again_after, retry_after
+from tace.client.backoff import SLOWEST_SECONDS, offer_again_after, retry_after
 from tace.client.rows import MessageState, Parcel, ParcelState
 from tace.wire.client import SendResult
 from tace.wire.objects import Envelope, lock_of
 
-HOPELESS = frozenset({"malformed", "expired", "too-far-ahead", "too-large"})
-"""Refusals that no other node and no later time will change."""
 Progress = tuple[MessageState, int, int]
 """(state, copies, of how many replicas)"""
 _NOTHING: Progress = (MessageState.QUEUED, 0, 0)
@@ -30,8 +28,16 @@ def offered(
     result: SendResult,
     now: float,
     random_source: random.Random,
+    *,
+    elsewhere: bool = False,
 ) -> Parcel:
-    """The parcel after a node answered ``result`` for it, with the time of its next offer."""
+    """The parcel after a node answered ``result`` for it, with the time of its next offer.
+
+    No word of one node ends a parcel: another node may take it.
+
+    :param elsewhere: the next offer goes to another node, so this one's wish for a pause, which
+        is granted up to a minute, does not hold it back.
+    """
     match result.state:
         case "acked" if lock_of(result.secret) == envelope.lock:
             return replace(parcel, state=ParcelState.ACKED)
@@ -50,7 +56,9 @@ def offered(
             return replace(parcel, next_seconds=now + offer_again_after(1, random_source))
         case _:
             failures = parcel.attempts + 1
-            wait = max(retry_after(failures, random_source), result.retry_after_ms / 1000)
+            wait = retry_after(failures, random_source)
+            if not elsewhere:
+                wait = max(wait, min(SLOWEST_SECONDS, result.retry_after_ms / 1000))
             return replace(
                 parcel,
                 copies=max(parcel.copies, result.copies),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from tace.client.connection import Connection
 from tace.client.errors import ReplacedIdentity
 from tace.client.own import OwnIdentity
@@ -15,7 +17,7 @@ from tace.e2ee.records import (
     next_sequence,
     record_expiry_hours,
 )
-from tace.errors import BadRecord, StaleSequence
+from tace.errors import BadRecord, StaleSequence, refusal_from_wire
 from tace.identity.user_record import (
     KIND_DEVICE,
     KIND_DEVICE_LIST,
@@ -68,18 +70,33 @@ class Publisher:
             device = self._device_record(now)
             devices = self._list_record(now, found)
         everywhere = True
-        for record in (device, devices):
+        for signed in (device, devices):
+            record = signed
             try:
-                answer = await outbox.request(PublishRecord(record))
+                stored = await _hand_over(outbox, record)
             except StaleSequence:
-                # Somebody with our code was faster, between the look-up and now.
+                # Somebody with our code was faster, or this home was set back.
                 await self.check(outbox)
-                raise
-            if answer.state == "stored":
+                record = await self._signed_above(outbox, UserRecord.parse(record), now)
+                stored = await _hand_over(outbox, record)
+            if stored:
                 self._database.own_record_published(record, now)
             else:
                 everywhere = False
         return everywhere
+
+    async def _signed_above(self, outbox: Connection, refused: UserRecord, now: float) -> bytes:
+        """The same kind of record, signed anew to outdo the one that is published."""
+        answer = await outbox.request(FindRecord(refused.key))
+        sequence = refused.sequence
+        with suppress(BadRecord):
+            found = UserRecord.parse(answer.record)
+            if found.key == refused.key:
+                sequence = max(sequence, found.sequence)
+        with self._database.transaction():
+            if refused.kind == KIND_DEVICE:
+                return self._device_record(now, above=sequence)
+            return self._sign_list(sequence, now)
 
     async def check(self, outbox: Connection) -> UserRecord | None:
         """The device list that is published, if any.
@@ -114,12 +131,13 @@ class Publisher:
         stored = self._database.prekeys()
         return Prekey.from_bytes(stored[0]) if stored else None
 
-    def _device_record(self, now: float) -> bytes:
+    def _device_record(self, now: float, *, above: int | None = None) -> bytes:
+        """:param above: sign anew, with a sequence above this one."""
         prekeys = sorted(self.prekeys().values(), key=lambda prekey: prekey.id, reverse=True)
         current = prekeys[0] if prekeys else None
         known = self._database.own_record(self._device_key)
         due = rotation(current, now) is not Rotation.NOT_YET
-        if known is not None and not due and _signed_lately(known[0], now):
+        if above is None and known is not None and not due and _signed_lately(known[0], now):
             return known[0]
         expires_hours = record_expiry_hours(now)
         if current is None or due:
@@ -136,7 +154,7 @@ class Publisher:
             self._own.identity,
             self._own.keys,
             current,
-            sequence=next_sequence(_sequence(known), now),
+            sequence=next_sequence(max(_sequence(known), above or 0), now),
             expires_hours=expires_hours,
         )
         self._database.set_prekeys([(p.id, p.to_bytes()) for p in kept(prekeys, now)])
@@ -151,15 +169,30 @@ class Publisher:
             known = (found.encoded, None)
         if known is not None and _signed_lately(known[0], now):
             return known[0]
-        sequence = max(_sequence(known), found.sequence if found is not None else 0)
+        return self._sign_list(
+            max(_sequence(known), found.sequence if found is not None else 0), now
+        )
+
+    def _sign_list(self, above: int, now: float) -> bytes:
         record = DeviceList.sign(
             self._own.identity,
             [ListedDevice(self._own.keys.id, int(now) // SECONDS_PER_HOUR)],
-            sequence=next_sequence(sequence, now),
+            sequence=next_sequence(above, now),
             expires_hours=record_expiry_hours(now),
         )
         self._database.set_own_record(self._list_key, record.record.encoded)
         return record.record.encoded
+
+
+async def _hand_over(outbox: Connection, record: bytes) -> bool:
+    """Publish it; True when a majority of replicas has it, False when fewer have.
+
+    :raises Refusal: by the word that the node answered with.
+    """
+    answer = await outbox.request(PublishRecord(record))
+    if answer.state not in ("stored", "partial"):
+        raise refusal_from_wire(answer.state, "", 0)
+    return answer.state == "stored"
 
 
 def _sequence(known: tuple[bytes, float | None] | None) -> int:

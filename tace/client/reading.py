@@ -55,6 +55,9 @@ from tace.wire.objects import Envelope, Tombstone
 KEPT_SECONDS = 24 * 3600.0
 """How long an envelope that could not be read is kept."""
 MAX_KEPT = 1000
+MAX_KEPT_OF_ONE = 100
+"""How many are kept, of all and of one claimed sender; a new one takes the oldest one's place,
+and a stranger's place before a contact's."""
 MAX_ASKED = 32
 """Session requests that may wait at once; whoever knows a contact can make us want one."""
 
@@ -72,6 +75,7 @@ class Batch:
     :ivar new_devices: (person, device) that a known person wrote from, and that their list as it
         is known here does not name.
     :ivar owes_receipts: something came that wants a receipt.
+    :ivar seen_before: something was opened before, perhaps by another program of this home.
     :ivar send_again: somebody asked for what they could not read; it waits in the outbox.
     """
 
@@ -83,6 +87,7 @@ class Batch:
     unreadable: list[bytes] = field(default_factory=list)
     new_devices: list[tuple[bytes, bytes]] = field(default_factory=list)
     owes_receipts: bool = False
+    seen_before: bool = False
     send_again: bool = False
 
 
@@ -116,6 +121,7 @@ class Reading:
         secret = self._database.opened_secret(envelope.id)
         if secret is not None:
             batch.tombstones.append(Tombstone.of(envelope, secret))
+            batch.seen_before = True
             return
         try:
             unsealed = unseal(envelope, inbox=self._own.keys.inbox, network_id=network_id)
@@ -243,12 +249,11 @@ class Reading:
         now: float,
         batch: Batch,
     ) -> None:
+        if part.index:
+            # The text takes the place of its first part.
+            batch.placed.append((identity, device, content.counter))
         if self._database.message(identity, part.whole, outgoing=False) is not None:
             return
-        to_the_last = part.count - 1 - part.index
-        if to_the_last:
-            # The text takes the place of its last part.
-            batch.placed.append((identity, device, content.counter))
         self._database.add_part(identity, part.whole, part.index, encode_body(part), now)
         joining = Joining()
         whole = None
@@ -262,9 +267,12 @@ class Reading:
             return
         if whole is not None:
             self._database.remove_parts(identity, part.whole)
+            counter = max(0, content.counter - part.index)
             if isinstance(whole, Text):
-                at = (content.counter + to_the_last, content.sent_ms)
+                at = (counter, content.sent_ms)
                 self._message(part.whole, whole.text, at, identity, device, now, batch)
+            else:
+                batch.placed.append((identity, device, counter))
             return
         unfinished = self._database.wholes_in_parts(identity)
         for given_up in unfinished[: max(0, len(unfinished) - MAX_JOINING)]:
@@ -292,11 +300,10 @@ class Reading:
 
     def _keep(self, envelope: Envelope, inner: Inner, now: float, batch: Batch) -> None:
         batch.unreadable.append(inner.identity)
-        if self._database.count_unreadable() >= MAX_KEPT:
-            return
         self._database.keep_unreadable(
             envelope.id, envelope.encoded, inner.identity, inner.device, now
         )
+        self._database.bound_unreadable(inner.identity, most_of_one=MAX_KEPT_OF_ONE, most=MAX_KEPT)
         if self._database.peer(inner.identity) is None or inner.identity == self._own.public:
             # On the word of a stranger nothing is sent.
             return
@@ -333,6 +340,10 @@ class Reading:
             # Kept, because 60 of them take milliseconds; another process may have made new ones.
             self._known_prekeys = self._publisher.prekeys()
         return self._known_prekeys
+
+    def forget_prekeys(self) -> None:
+        """Have them read anew: what was destroyed on disk shall not live on in memory."""
+        self._known_prekeys = {}
 
 
 def _presentable(name: str) -> str:

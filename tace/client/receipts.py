@@ -15,7 +15,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.background import background
-from tace.client.addressing import CONTENT_ID_BYTES, LIFETIME_HOURS, Addressing
+from tace.client.addressing import CONTENT_ID_BYTES, Addressing, latest_expiry
+from tace.client.backoff import retry_after
+from tace.client.connection import Connection
 from tace.client.directory import Directory
 from tace.client.errors import NeverOnline
 from tace.client.outbox import LOOKED_UP_FOR_SECONDS, Outbox
@@ -24,7 +26,7 @@ from tace.client.vault import RandomBytes
 from tace.e2ee.content import DELIVERED, Content, Receipt
 from tace.e2ee.session import NoSession
 from tace.errors import TaceError
-from tace.wire.objects import SECONDS_PER_HOUR, Envelope
+from tace.wire.objects import Envelope
 
 LATEST_SECONDS = 2.0
 """A receipt waits at random up to this long, so that its time says little about the message's."""
@@ -54,58 +56,80 @@ class Receipts:
         self._random_bytes = random_bytes
         self._timer: IDelayedCall | None = None
         self._turn = DeferredLock()
+        self._failures = 0
+        self._stopped = False
 
     def soon(self) -> None:
         """Send what is owed within 2 seconds."""
-        if self._timer is None:
-            delay = self._random.uniform(0.0, LATEST_SECONDS)
-            self._timer = self._clock.callLater(delay, self._later)
+        self._within(self._random.uniform(0.0, LATEST_SECONDS))
 
     def stop(self) -> None:
         """Send nothing more on its own."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _within(self, seconds: float) -> None:
+        if self._stopped:
+            return
+        if self._timer is not None:
+            if self._timer.getTime() <= self._clock.seconds() + seconds:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.callLater(seconds, self._later)
 
     def _later(self) -> None:
         self._timer = None
         background("receipts", self._send_quietly())
 
     async def _send_quietly(self) -> None:
-        try:
+        with suppress(TaceError):
+            # What did not go stays owed.
             await self.send()
-        except TaceError:
-            # They stay owed, and go with the next ones.
-            return
+        if self._database.receipts_owed():
+            self._failures += 1
+            self._within(retry_after(self._failures, self._random))
+        else:
+            self._failures = 0
 
     async def send(self) -> None:
-        """Send everything that is owed.
+        """Send everything that is owed; who cannot be told keeps nobody else from it.
 
-        :raises NoNode: no node could be reached; they stay owed.
+        :raises NoNode: no node could be reached, or none took something; that stays owed.
         """
         await self._turn.run(lambda: Deferred.fromCoroutine(self._send()))
 
     async def _send(self) -> None:
-        for identity, ids in self._database.receipts_owed().items():
-            for at in range(0, len(ids), IDS_IN_ONE):
-                await self._confirm(identity, ids[at : at + IDS_IN_ONE])
+        owed = self._database.receipts_owed()
+        if owed:
+            # Without any node nobody needs to be tried.
+            await self._outbox.connected()
+        failed: TaceError | None = None
+        for identity, ids in owed.items():
+            try:
+                for at in range(0, len(ids), IDS_IN_ONE):
+                    await self._confirm(identity, ids[at : at + IDS_IN_ONE])
+            except TaceError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     async def _confirm(self, identity: bytes, ids: Sequence[bytes]) -> None:
         connection = await self._outbox.connected()
-        network_id = connection.challenge.network_id
         peer = self._database.peer(identity)
         if peer is not None and peer.device_list is not None and not peer.looked_up_seconds:
             # They wrote from a device that was not on the list that is known.
             with suppress(NeverOnline):
                 await self._outbox.look_up(identity, LOOKED_UP_FOR_SECONDS)
         try:
-            envelopes = self._envelopes(identity, ids, network_id)
+            envelopes = self._envelopes(identity, ids, connection)
         except NoSession:
             envelopes = []
         if not envelopes:
             try:
                 await self._outbox.look_up(identity, 0.0)
-                envelopes = self._envelopes(identity, ids, network_id)
+                envelopes = self._envelopes(identity, ids, connection)
             except (NeverOnline, NoSession):
                 # Nobody to tell any more.
                 self._database.receipts_sent(identity, ids)
@@ -115,7 +139,7 @@ class Receipts:
             self._database.receipts_sent(identity, ids)
 
     def _envelopes(
-        self, identity: bytes, ids: Sequence[bytes], network_id: bytes
+        self, identity: bytes, ids: Sequence[bytes], connection: Connection
     ) -> list[Envelope]:
         """One for each device, encrypted in one transaction before anything leaves."""
         now = self._clock.seconds()
@@ -125,9 +149,12 @@ class Receipts:
             int(now * 1000),
             Receipt(DELIVERED, tuple(ids)),
         )
-        expires_hours = int(now) // SECONDS_PER_HOUR + LIFETIME_HOURS
+        challenge = connection.challenge
+        expires_hours = latest_expiry(connection.node_seconds, challenge.max_lifetime_hours)
         with self._database.transaction():
             return [
-                self._addressing.encrypt(device, [receipt], network_id, expires_hours, now)
+                self._addressing.encrypt(
+                    device, [receipt], challenge.network_id, expires_hours, now
+                )
                 for device in self._directory.devices(identity, now)
             ]

@@ -117,6 +117,7 @@ class Outgoing:
 class Parcel:
     """One encrypted copy of an outgoing content, for one device.
 
+    :ivar stamped: it is for a mailbox that takes only stamped messages.
     :ivar copies: on how many of its ``replicas`` disks a node said it is.
     :ivar attempts: how often it was offered in this state.
     :ivar next_seconds: when it is to be offered next.
@@ -125,7 +126,9 @@ class Parcel:
     seq: int
     outgoing: int
     device: bytes
+    envelope_id: bytes
     envelope: bytes = field(repr=False)
+    stamped: bool
     state: ParcelState
     copies: int
     replicas: int

@@ -88,14 +88,21 @@ class Showing:
         self._peer = peer
         self._held: dict[tuple[bytes, bytes], HoldBack[HistoryMessage | None]] = {}
         self._ready: list[HistoryMessage] = []
+        self._looked_to = 0
+        self._taken: set[int] = set()
         self._catching_up = True
         self._timer: IDelayedCall | None = None
         self._idle: list[Deferred[None]] = []
         self._blocked_since: float | None = None
 
-    def start(self) -> None:
-        """Take up what earlier programs received and did not show."""
-        self.arrived(self._database.unshown(self._peer), ())
+    def look(self) -> None:
+        """Take up what other programs on this home received and did not show."""
+        unshown = self._database.unshown(self._peer, after=self._looked_to)
+        taken, self._taken = self._taken, set()
+        if unshown:
+            self._looked_to = unshown[-1].seq
+        self._take([message for message in unshown if message.seq not in taken])
+        self._flush()
 
     def arrived(
         self, messages: Sequence[HistoryMessage], placed: Sequence[tuple[bytes, bytes, int]]
@@ -104,11 +111,18 @@ class Showing:
         now = self._clock.seconds()
         for peer, device, counter in placed:
             self._release(self._hold_back(peer, device).offer(counter, None, now))
-        for message in messages:
-            if self._peer is None or message.peer == self._peer:
-                hold_back = self._hold_back(message.peer, message.sender_device)
-                self._release(hold_back.offer(message.counter, message, now))
+        mine = [each for each in messages if self._peer is None or each.peer == self._peer]
+        # A look may have found them already, or will find them again.
+        new = [message for message in mine if message.seq > self._looked_to]
+        self._taken.update(message.seq for message in new)
+        self._take(new)
         self._flush()
+
+    def _take(self, messages: Sequence[HistoryMessage]) -> None:
+        now = self._clock.seconds()
+        for message in messages:
+            hold_back = self._hold_back(message.peer, message.sender_device)
+            self._release(hold_back.offer(message.counter, message, now))
 
     def catching_up(self) -> None:
         """What waits on the network is being fetched: gaps may still close."""

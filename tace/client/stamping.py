@@ -11,8 +11,8 @@ from tace.e2ee.stamp import stamp_search, with_stamp
 from tace.wire.objects import Envelope
 
 T = TypeVar("T")
-MAX_TARGET = 32
-"""Beyond it (hours of work) a node is broken or hostile."""
+MAX_TARGET = 24
+"""Beyond it (half a minute of work and more for each message) a node is broken or hostile."""
 
 
 class InThread(Protocol):

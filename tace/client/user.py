@@ -34,7 +34,9 @@ from tace.wire.objects import SECONDS_PER_HOUR, TOMBSTONE_GRACE_HOURS
 INBOX_ATTEMPTS = 4
 """How many nodes may break under one collection."""
 LOOK_EVERY_SECONDS = 5.0
-"""Another program on this home may have put something into the outbox."""
+"""Another program on this home may have put something into the outbox, or have received what it
+does not show."""
+TIDY_EVERY_SECONDS = 3600.0
 
 
 class UserEvents(Protocol):
@@ -136,12 +138,14 @@ class User:
             random_source,
             random_bytes,
         )
-        reading = Reading(database, home.own, publisher, self._addressing, random_bytes)
-        self._inbox = Inbox(home.own, nodes, reading, clock, self)
+        self._reading = Reading(database, home.own, publisher, self._addressing, random_bytes)
+        self._inbox = Inbox(home.own, nodes, self._reading, clock, self)
         self._showing: Showing | None = None
         self._caught_up: Deferred[bool | TaceError] | None = None
         self._lost: Deferred[TaceError] | None = None
         self._flushing = Periodic("outbox", clock, self._until_due, self._flush_quietly)
+        self._looking = Periodic("showing", clock, lambda: LOOK_EVERY_SECONDS, self._look)
+        self._tidying = Periodic("tidying", clock, lambda: TIDY_EVERY_SECONDS, self._tidy_up)
         self._following: Deferred[None] | None = None
         self._failures = 0
         self._unverified: dict[tuple[bytes, bytes], None] = {}
@@ -263,14 +267,19 @@ class User:
         """
         self._start_showing(peer)
         self._following = Deferred()
-        background("inbox", self._follow())
+        following = self._following
+        background("inbox", self._follow_to_the_end())
         self._flushing.start(delay=0)
-        return self._following
+        self._looking.start()
+        self._tidying.start()
+        return following
 
     async def close(self) -> None:
         """Send the receipts that are owed, then let go of every connection. The home stays open."""
         following, self._following = self._following, None
         await self._flushing.stop()
+        await self._looking.stop()
+        await self._tidying.stop()
         self._receipts.stop()
         if following is not None:
             # What does not go stays owed.
@@ -284,6 +293,14 @@ class User:
             self._showing.stop()
         if following is not None:
             following.callback(None)
+
+    async def _follow_to_the_end(self) -> None:
+        try:
+            await self._follow()
+        except Exception as error:
+            # Who follows learns that nothing comes any more; the log gets all of it.
+            self._end_following(error)
+            raise
 
     async def _follow(self) -> None:
         failures = 0
@@ -314,6 +331,8 @@ class User:
     def received(self, batch: Batch) -> None:
         if self._showing is not None:
             self._showing.arrived(batch.messages, batch.placed)
+            if batch.seen_before:
+                self._showing.look()
         for peer, message in batch.delivered:
             self._tell_changed(peer, message)
         for identity in dict.fromkeys(batch.unreadable):
@@ -366,8 +385,12 @@ class User:
         self._showing = Showing(
             self._database, self.home.showing_lock, self._clock, self._events.show, peer
         )
-        self._showing.start()
+        self._showing.look()
         return self._showing
+
+    async def _look(self) -> None:
+        if self._showing is not None:
+            self._showing.look()
 
     async def _flush_quietly(self) -> None:
         try:
@@ -385,7 +408,7 @@ class User:
         except ReplacedIdentity as error:
             self._end_following(error)
 
-    def _end_following(self, error: TaceError) -> None:
+    def _end_following(self, error: Exception) -> None:
         following, self._following = self._following, None
         if following is not None:
             following.errback(error)
@@ -411,7 +434,11 @@ class User:
         if identity == self.home.own.public:
             raise UnknownRecipient("that is this home's own identity")
 
+    async def _tidy_up(self) -> None:
+        self._tidy()
+
     def _tidy(self) -> None:
+        self._reading.forget_prekeys()
         now = self._clock.seconds()
         self._database.forget_old(
             opened_before_hours=int(now) // SECONDS_PER_HOUR - TOMBSTONE_GRACE_HOURS,

@@ -27,10 +27,10 @@ class HoldBack(Generic[T]):
 
     def __init__(self, next_counter: int | None = None) -> None:
         self.next_counter = next_counter
-        self._held: dict[int, tuple[float, T]] = {}
+        self._held: dict[int, tuple[float, list[T]]] = {}
 
     def __len__(self) -> int:
-        return len(self._held)
+        return sum(len(items) for _, items in self._held.values())
 
     def offer(self, counter: int, item: T, now: float) -> list[T]:
         """Something arrived at ``now`` (seconds of any steady clock).
@@ -42,8 +42,9 @@ class HoldBack(Generic[T]):
             self.next_counter = 1
         if counter == 0 or (self.next_counter is not None and counter < self.next_counter):
             return [item]
-        self._held.setdefault(counter, (now, item))
-        if len(self._held) > MAX_HELD:
+        # A sender that was set back may give a place twice: both are shown there.
+        self._held.setdefault(counter, (now, []))[1].append(item)
+        if len(self) > MAX_HELD:
             return self._release_through(min(self._held))
         return self._release_while(lambda held: held == self.next_counter)
 
@@ -73,7 +74,7 @@ class HoldBack(Generic[T]):
         for counter in sorted(self._held):
             if not may_go(counter):
                 break
-            _, item = self._held.pop(counter)
-            released.append(item)
+            _, items = self._held.pop(counter)
+            released += items
             self.next_counter = counter + 1
         return released

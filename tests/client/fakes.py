@@ -113,6 +113,12 @@ class FakeNode:
         self.lose_answer: Callable[[Message], bool] = lambda request: False
         """True for a request that is carried out but whose answer never arrives."""
         self.refuse: Callable[[Message], Refusal | None] = lambda request: None
+        self.answer_send: Callable[[Envelope], wire.SendResult | None] = lambda envelope: None
+        """What it says of an envelope instead of storing it; None where it is honest."""
+        self.stamp_bits: int | None = None
+        """The stamps that it asks for where it does not do as its network."""
+        self.max_lifetime_hours = MAX_LIFETIME_HOURS
+        self.publish_state = "stored"
         self.pushes_per_message = 1
         self.newest_first = False
 
@@ -175,8 +181,8 @@ class _Session:
                 (self.node.address.origin,),
                 (1,),
                 "fake",
-                self.network.stamp_bits,
-                MAX_LIFETIME_HOURS,
+                self.network.stamp_bits if self.node.stamp_bits is None else self.node.stamp_bits,
+                self.node.max_lifetime_hours,
                 64,
             )
         )
@@ -287,10 +293,13 @@ class _Session:
         store = self.network.store
         try:
             envelope = Envelope.parse(encoded)
+            lie = self.node.answer_send(envelope)
+            if lie is not None:
+                return lie
             now = self.clock.seconds()
             if envelope.expires_seconds <= now:
                 raise Expired("over")
-            if envelope.expires_hours > now // 3600 + MAX_LIFETIME_HOURS + 1:
+            if envelope.expires_hours > now // 3600 + self.node.max_lifetime_hours + 1:
                 raise TooFarAhead("too long")
             bits = self.network.stamp_bits
             if envelope.kind == KIND_REQUESTS and not envelope.stamped_for(bits):
@@ -314,6 +323,8 @@ class _Session:
         known = records.get(record.key)
         if known is not None and record.order < known.order:
             raise StaleSequence(str(known.sequence))
+        if self.node.publish_state != "stored":
+            return wire.RecordPublished(self.node.publish_state, 0, 3)
         records[record.key] = record
         return wire.RecordPublished("stored", 3, 3)
 

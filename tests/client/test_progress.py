@@ -22,7 +22,9 @@ ENVELOPE = Envelope.make(
     lock=lock_of(SECRET),
     blob=bytes(BLOB_BYTES),
 )
-WAITING = Parcel(1, 1, bytes(32), ENVELOPE.encoded, ParcelState.WAITING, 0, 0, 0, 0.0)
+WAITING = Parcel(
+    1, 1, bytes(32), ENVELOPE.id, ENVELOPE.encoded, False, ParcelState.WAITING, 0, 0, 0, 0.0
+)
 STORED = replace(WAITING, state=ParcelState.STORED, copies=3, replicas=3, attempts=1)
 ACKED = replace(STORED, state=ParcelState.ACKED)
 PARTIAL = replace(WAITING, copies=1, replicas=3, attempts=1)
@@ -54,6 +56,20 @@ class Offering(SynchronousTestCase):
         self.assertEqual(after.next_seconds, NOW + 0.25)
         self.assertEqual(self.after(WAITING, "quota", 0, 0, b"", 30_000).next_seconds, NOW + 30)
         self.assertGreater(self.after(after, "partial", 1, 3).next_seconds, NOW + 0.7)
+
+    def test_no_word_ends_it(self) -> None:
+        """What one node will not have is offered to another."""
+        for word in ("malformed", "expired", "too-far-ahead", "too-large", "rate-limited", "new"):
+            after = self.after(WAITING, word)
+            self.assertEqual((after.state, after.next_seconds), (ParcelState.WAITING, NOW + 0.25))
+
+    def test_a_wish_for_a_pause(self) -> None:
+        """Granted up to a minute, and only where no other node can be asked."""
+        wish = SendResult("rate-limited", retry_after_ms=2**32 - 1)
+        after = offered(WAITING, ENVELOPE, wish, NOW, random.Random(1))
+        self.assertEqual(after.next_seconds, NOW + 60.0)
+        after = offered(WAITING, ENVELOPE, wish, NOW, random.Random(1), elsewhere=True)
+        self.assertEqual(after.next_seconds, NOW + 0.25)
 
     def test_a_stored_one_that_fails(self) -> None:
         """What a majority had does not fall back; it is looked after in a minute."""

@@ -100,21 +100,37 @@ class Shows(SynchronousTestCase):
         """Received and not shown: the next program shows it, and goes on from its place."""
         self.message(1)
         self.message(2)
-        self.showing.start()
+        self.showing.look()
         self.assertEqual(self.shown, [1, 2])
         again = self.program()
         again.caught_up()
-        again.start()
+        again.look()
         self.assertEqual(self.shown, [1, 2])
         self.showing = again
         self.arrive(3)
         self.assertEqual(self.shown, [1, 2, 3])
 
+    def test_what_another_program_receives(self) -> None:
+        """It is taken up by a look; what is held or shown already is not taken twice."""
+        self.showing.caught_up()
+        self.arrive(1)
+        self.message(2)
+        self.showing.look()
+        self.assertEqual(self.shown, [1, 2])
+        self.arrive(4)
+        self.message(5)
+        for _ in range(3):
+            self.showing.look()
+        other = self.message(3)
+        self.showing.look()
+        self.showing.arrived([other], [])
+        self.assertEqual(self.shown, [1, 2, 3, 4, 5])
+
     def test_one_person_only(self) -> None:
         """What others sent stays for another program."""
         self.message(1, OTHER)
         chat = self.program(PEER)
-        chat.start()
+        chat.look()
         chat.arrived([self.message(2, OTHER)], [])
         chat.caught_up()
         self.assertEqual(self.shown, [])

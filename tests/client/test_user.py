@@ -11,10 +11,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
+from tace.client.connection import Connection
 from tace.client.errors import NeverOnline, NoNode, ReplacedIdentity, UnknownRecipient
 from tace.client.home import DATABASE
-from tace.client.rows import HistoryMessage
-from tace.client.user import User
+from tace.client.rows import HistoryMessage, MessageState
+from tace.client.user import LOOK_EVERY_SECONDS, User
 from tace.e2ee.inner import INNER_BYTES, prefix_in_session
 from tace.e2ee.records import DeviceRecord
 from tace.e2ee.sealed import seal
@@ -159,6 +160,8 @@ class Talking(World):
         self.network.nodes[0].newest_first = True
         self.assertEqual(self.bob.receive(), ["before", text, "after"])
         self.assertEqual(self.bob.screen.shown[1].id, sent.id)
+        # The place of its first part.
+        self.assertEqual(self.bob.screen.shown[1].counter, 2)
         self.alice.receive()
         self.assertEqual(self.alice.state_of(sent), "delivered")
 
@@ -792,6 +795,59 @@ class ManyPrograms(World):
         let_pass(self.clock, 5.0)
         self.assertEqual(screen.texts, ["from alice"])
         self.assertEqual(self.bob.receive(), ["from carol"])
+
+    def test_a_chat_beside_a_follower(self) -> None:
+        """What the chat received from others, the follower shows, whichever read it first."""
+        carol = self.person("Carol")
+        carol.send(self.bob, "hello")
+        self.bob.receive()
+        everything, chat = Screen(), Screen()
+        user = self.bob.program(screen=chat)
+        user.follow(self.alice.identity)
+        self.following.append(user)
+        let_pass(self.clock, 3.0)
+        self.follow(self.bob, everything)
+        for number in range(6):
+            carol.send(self.bob, str(number))
+            let_pass(self.clock, 2.0)
+        let_pass(self.clock, 6.0)
+        self.assertEqual(everything.texts, [str(number) for number in range(6)])
+        self.assertEqual(chat.texts, [])
+
+    def test_what_a_dying_program_received(self) -> None:
+        """A follower that sees no envelope of it looks all the same."""
+        self.follow(self.bob)
+        self.alice.send(self.bob, "warm")
+        let_pass(self.clock, 1.0)
+        shown = self.bob.screen.shown[0]
+        self.following[0].home.database.add_message(
+            peer=shown.peer,
+            message_id=bytes(16),
+            outgoing=False,
+            state=MessageState.RECEIVED,
+            sender_device=shown.sender_device,
+            counter=shown.counter + 1,
+            sent_ms=0,
+            received_ms=0,
+            text="left",
+        )
+        let_pass(self.clock, LOOK_EVERY_SECONDS + 0.1)
+        self.assertEqual(self.bob.screen.texts, ["warm", "left"])
+
+    def test_a_follower_that_breaks(self) -> None:
+        """An error nobody foresaw does not leave a program that follows nothing."""
+        user = self.bob.program()
+
+        async def broken() -> Connection:
+            raise ValueError
+
+        self.patch(user._inbox, "open", broken)
+        followed = user.follow()
+        let_pass(self.clock, 1.0)
+        self.failureResultOf(followed, ValueError)
+        self.flushLoggedErrors(ValueError)
+        run(self.clock, Deferred.fromCoroutine(user.close()))
+        user.home.close()
 
     def test_what_cannot_be_shown_stays(self) -> None:
         """A message whose printing failed is shown by the next program."""

@@ -187,14 +187,14 @@ class LeaseTests(SynchronousTestCase):
         """Changed afterwards it opens nothing, and raises nothing else."""
         good = self.lease()
         names = ("mailbox_key", "kind", "origin", "challenge", "expires_seconds", "signature")
-        fields = [getattr(good, name) for name in names]
+        fields: list[Any] = [getattr(good, name) for name in names]
         other = SigningKey.from_seed(b"o" * 48).public
         for at, value in enumerate(
             (other, KIND_REQUESTS, "https://hosT", b"x" * 32, NOW + 1, good.signature[::-1])
         ):
-            self.assertFalse(self.opens(Lease(*fields[:at], value, *fields[at + 1 :])))
+            self.assertFalse(self.opens(Lease(*[*fields[:at], value, *fields[at + 1 :]])))
         for at, value in ((0, bytes(33)), (1, 9), (1, 255), (2, "ö" * 101), (5, b"")):
-            self.assertFalse(self.opens(Lease(*fields[:at], value, *fields[at + 1 :])))
+            self.assertFalse(self.opens(Lease(*[*fields[:at], value, *fields[at + 1 :]])))
 
     def test_its_time(self) -> None:
         """Until its second; not from further ahead than replicas accept."""

@@ -1,4 +1,5 @@
 -- One person's home. Columns named sealed hold what the home key sealed (tace/client/vault.py).
+-- A seq is never given twice (AUTOINCREMENT): programs remember one while they wait for a node.
 
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
@@ -49,7 +50,7 @@ CREATE TABLE device (
 
 -- The history, both directions. state: queued, partial, stored, delivered, failed; received.
 CREATE TABLE message (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     peer BLOB NOT NULL,
     id BLOB NOT NULL,
     outgoing INTEGER NOT NULL,
@@ -68,7 +69,7 @@ CREATE INDEX message_unshown ON message (shown, seq) WHERE shown = 0;
 
 -- What the recipient has not confirmed yet, before it is encrypted for a device.
 CREATE TABLE outgoing (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id BLOB NOT NULL,
     peer BLOB NOT NULL,
     device BLOB,
@@ -81,12 +82,14 @@ CREATE INDEX outgoing_id ON outgoing (peer, id);
 CREATE INDEX outgoing_message ON outgoing (peer, message);
 
 -- One encrypted copy of an outgoing content for one device. state: waiting, stored, acked.
+-- stamped: it goes to a mailbox that takes only stamped messages.
 CREATE TABLE parcel (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     outgoing INTEGER NOT NULL REFERENCES outgoing (seq) ON DELETE CASCADE,
     device BLOB NOT NULL,
     envelope_id BLOB NOT NULL,
     envelope BLOB NOT NULL,
+    stamped INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting',
     copies INTEGER NOT NULL DEFAULT 0,
     replicas INTEGER NOT NULL DEFAULT 0,
@@ -116,7 +119,7 @@ CREATE TABLE unreadable (
 
 -- Parts of a long text whose others are still missing.
 CREATE TABLE part (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     peer BLOB NOT NULL,
     whole BLOB NOT NULL,
     number INTEGER NOT NULL,

@@ -43,8 +43,26 @@ class Arrivals(Tables):
         )
         return [Unreadable(*row) for row in rows]
 
-    def count_unreadable(self) -> int:
-        return int(self._one("SELECT count(*) FROM unreadable")[0])
+    def bound_unreadable(self, peer: bytes, *, most_of_one: int, most: int) -> None:
+        """Let go of the oldest beyond what is kept: of that person, then of all.
+
+        Among all, those who claim to be somebody unknown go first.
+        """
+        with self.transaction():
+            self._run(
+                "DELETE FROM unreadable WHERE envelope_id IN (SELECT envelope_id FROM unreadable"
+                " WHERE peer = ? ORDER BY kept_seconds DESC, envelope_id LIMIT -1 OFFSET ?)",
+                peer,
+                most_of_one,
+            )
+            if self._one("SELECT count(*) FROM unreadable")[0] > most:
+                self._run(
+                    "DELETE FROM unreadable WHERE envelope_id IN (SELECT envelope_id"
+                    " FROM unreadable LEFT JOIN peer ON peer.identity = unreadable.peer"
+                    " ORDER BY peer.identity IS NULL, kept_seconds DESC, envelope_id"
+                    " LIMIT -1 OFFSET ?)",
+                    most,
+                )
 
     def forget_unreadable(self, envelope_id: bytes) -> None:
         self._run("DELETE FROM unreadable WHERE envelope_id = ?", envelope_id)

@@ -79,10 +79,13 @@ class History(Tables):
             message_id,
         )
 
-    def unshown(self, peer: bytes | None = None) -> list[HistoryMessage]:
-        """Received messages that no program has shown, in the order they came."""
-        wanted = "shown = 0" if peer is None else "shown = 0 AND peer = ?"
-        values = () if peer is None else (peer,)
+    def unshown(self, peer: bytes | None = None, *, after: int = 0) -> list[HistoryMessage]:
+        """Received messages that no program has shown, in the order they came.
+
+        :param after: only those whose number is greater; a later one always has a greater number.
+        """
+        wanted = "shown = 0 AND seq > ?" + ("" if peer is None else " AND peer = ?")
+        values = (after,) if peer is None else (after, peer)
         rows = self._all(f"SELECT {_MESSAGE} FROM message WHERE {wanted} ORDER BY seq", *values)
         return [self._message(row) for row in rows]
 

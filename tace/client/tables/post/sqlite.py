@@ -9,11 +9,14 @@ from typing import Any
 
 from tace.client.rows import Outgoing, Parcel, ParcelState
 from tace.client.tables.sqlite import Tables
+from tace.ids import KIND_REQUESTS
+from tace.wire.objects import Envelope
 
 _OUTGOING = "seq, id, peer, device, message, sealed_content, expires_hours, addressed"
 _PARCEL = (
-    "parcel.seq, parcel.outgoing, parcel.device, parcel.envelope, parcel.state, parcel.copies,"
-    " parcel.replicas, parcel.attempts, parcel.next_seconds"
+    "parcel.seq, parcel.outgoing, parcel.device, parcel.envelope_id, parcel.envelope,"
+    " parcel.stamped, parcel.state, parcel.copies, parcel.replicas, parcel.attempts,"
+    " parcel.next_seconds"
 )
 
 
@@ -97,28 +100,35 @@ class Post(Tables):
         self,
         outgoing: int,
         device: bytes,
-        envelope_id: bytes,
-        envelope: bytes,
+        envelope: Envelope,
         *,
         next_seconds: float,
     ) -> None:
         self._run(
-            "INSERT INTO parcel (outgoing, device, envelope_id, envelope, next_seconds)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO parcel (outgoing, device, envelope_id, envelope, stamped, next_seconds)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             outgoing,
             device,
-            envelope_id,
-            envelope,
+            envelope.id,
+            envelope.encoded,
+            envelope.kind == KIND_REQUESTS,
             next_seconds,
         )
 
+    def parcel(self, seq: int) -> Parcel | None:
+        row = self._one(f"SELECT {_PARCEL} FROM parcel WHERE seq = ?", seq)
+        return None if row is None else _parcel(row)
+
     def due_parcels(self, now: float, limit: int) -> list[Parcel]:
-        """Those whose time has come, in the order in which they were encrypted."""
+        """Those whose time has come, in the order in which they were encrypted.
+
+        What needs no stamp comes first: it does not wait for the work that the others need.
+        """
         # The numbers alone are sorted, not the envelopes.
         rows = self._all(
             f"SELECT {_PARCEL} FROM parcel WHERE seq IN (SELECT seq FROM parcel"
-            " WHERE state IN ('waiting', 'stored') AND next_seconds <= ? ORDER BY seq LIMIT ?)"
-            " ORDER BY seq",
+            " WHERE state IN ('waiting', 'stored') AND next_seconds <= ?"
+            " ORDER BY stamped, seq LIMIT ?) ORDER BY stamped, seq",
             now,
             limit,
         )
@@ -158,18 +168,24 @@ class Post(Tables):
         """Everything but its envelope; one that is gone meanwhile stays gone."""
         self._run(
             "UPDATE parcel SET state = ?, copies = ?, replicas = ?, attempts = ?, next_seconds = ?"
-            " WHERE seq = ?",
+            " WHERE seq = ? AND envelope_id = ?",
             parcel.state,
             parcel.copies,
             parcel.replicas,
             parcel.attempts,
             parcel.next_seconds,
             parcel.seq,
+            parcel.envelope_id,
         )
 
-    def set_parcel_envelope(self, seq: int, envelope: bytes) -> None:
+    def set_parcel_envelope(self, seq: int, envelope: Envelope) -> None:
         """The same envelope with another stamp."""
-        self._run("UPDATE parcel SET envelope = ? WHERE seq = ?", envelope, seq)
+        self._run(
+            "UPDATE parcel SET envelope = ? WHERE seq = ? AND envelope_id = ?",
+            envelope.encoded,
+            seq,
+            envelope.id,
+        )
 
     def _outgoing(self, row: Any) -> Outgoing:
         seq, content_id, peer, device, message, sealed, expires_hours, addressed = row
@@ -180,5 +196,7 @@ class Post(Tables):
 
 
 def _parcel(row: Any) -> Parcel:
-    seq, outgoing, device, envelope, state, *rest = row
-    return Parcel(seq, outgoing, device, envelope, ParcelState(state), *rest)
+    seq, outgoing, device, envelope_id, envelope, stamped, state, *rest = row
+    return Parcel(
+        seq, outgoing, device, envelope_id, envelope, bool(stamped), ParcelState(state), *rest
+    )
