@@ -6,7 +6,7 @@ times; now and then the whole membership is compared with a random member's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import ceil, log10
 from random import Random
 from typing import Any
@@ -132,9 +132,9 @@ class Gossip:
         ]
         answered = 0
 
-        async def note(answer: object) -> None:
+        async def note(answer: Awaitable[bool]) -> None:
             nonlocal answered
-            answered += bool(await answer)  # type: ignore[misc]  # a coroutine of bool
+            answered += await answer
 
         works = [background("find peers", note(answer)) for answer in answers]
         await self._within(FIND_SECONDS, DeferredList(works))
