@@ -122,14 +122,25 @@ class RecentTotals:
         self._store = store
         self._clock = clock
         self._counted_at = -inf
-        self._totals = Totals(0, 0, 0, 0)
+        self._counting = False
+        self._last: Totals | None = None
 
     async def get(self) -> Totals:
+        """The latest count.
+
+        :raises StoreError: the disk fails.
+        """
         now = self._clock.seconds()
-        if now - self._counted_at >= TOTALS_SECONDS:
-            self._counted_at = now
-            self._totals = await self._store.totals()
-        return self._totals
+        recent = self._counting or now - self._counted_at < TOTALS_SECONDS
+        if self._last is not None and recent:
+            return self._last
+        self._counting = True
+        try:
+            self._last = await self._store.totals()
+        finally:
+            self._counting = False
+        self._counted_at = now
+        return self._last
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tace.core import RecentTotals
 from tace.errors import InternalError, StoreError, Unauthorized
+from tace.seams import Totals
+from tace.storage.memory import MemoryStore
 from tace.wire.message import Request
 from tace.wire.peer import (
     PEER_MESSAGES,
@@ -130,3 +133,42 @@ class LifeTests(CoreTestCase):
         self.network.result(node.store.put_envelopes([letter], self.network.clock.seconds()))
         self.network.run(3700.0)
         self.assertEqual(self.network.result(node.store.totals()).envelopes, 0)
+
+
+class TotalsTests(SynchronousTestCase):
+    """How often the store is counted."""
+
+    def test_once_a_second_and_never_before_it_was_counted(self) -> None:
+        """Those who ask at first wait for a count; while one runs, the last one is told."""
+        network = MemoryNetwork()
+        counts: list[Deferred[Totals]] = []
+
+        class Counted(MemoryStore):
+            def totals(self) -> Deferred[Totals]:
+                counts.append(Deferred())
+                return counts[-1]
+
+        sizes = RecentTotals(Counted(), network.clock)
+
+        def ask() -> Deferred[Totals]:
+            return Deferred.fromCoroutine(sizes.get())
+
+        first, second = ask(), ask()
+        self.assertNoResult(first)
+        self.assertNoResult(second)
+        one, two = Totals(1, 0, 0, 0), Totals(2, 0, 0, 0)
+        for count in counts:
+            count.callback(one)
+        self.assertEqual([self.successResultOf(d) for d in (first, second, ask())], [one] * 3)
+        asked = len(counts)
+        network.run(1.0)
+        later = ask()
+        self.assertEqual(self.successResultOf(ask()), one)
+        self.assertEqual(len(counts), asked + 1)
+        counts[-1].callback(two)
+        self.assertEqual(self.successResultOf(later), two)
+        network.run(1.0)
+        broken = ask()
+        counts[-1].errback(StoreError("the disk fails"))
+        self.failureResultOf(broken, StoreError)
+        self.assertNoResult(ask())

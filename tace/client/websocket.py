@@ -96,6 +96,7 @@ class WebSocketDialer:
             failByDrop=True,
             tcpNoDelay=True,
         )
+        # Autobahn declares a class here; all it does is call it.
         factory.protocol = partial(_NodeSocket, address)  # type: ignore[assignment]
         try:
             # With TLS the endpoint gives the protocol inside it, as without.
