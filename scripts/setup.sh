@@ -1,9 +1,11 @@
-# Sourced by scripts/run and scripts/test: makes .venv and installs this checkout's wheel into it.
-# Needs Python 3.11 or later; everything else it installs, or names.
+# Sourced by scripts/run and scripts/test: makes .venv, builds the web client, and installs this
+# checkout's wheel. Needs Python 3.11 or later; everything else it installs, or names.
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
+# shellcheck source=scripts/web.sh
+source "$ROOT/scripts/web.sh"
 
 say() { printf 'tace: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -48,13 +50,20 @@ make_venv() {
 }
 
 # The files the wheel is made from, each ended by a zero byte. Outside of git: all that is there.
+# Of the web client only what was built, which git does not know.
 wheel_sources() {
     local parts=(setup.cfg pyproject.toml MANIFEST.in README.md LICENSE tace twisted)
     cd "$ROOT" || return
     {
         git ls-files -coz --exclude-standard -- "${parts[@]}" 2>/dev/null ||
-            find "${parts[@]}" -type f -not -name '*.pyc' -not -name dropin.cache -print0
+            find "${parts[@]}" -path tace/web -prune -o \
+                -type f -not -name '*.pyc' -not -name dropin.cache -print0
+        find tace/web/dist -type f -print0
     } | while IFS= read -r -d '' file; do
+        case $file in
+            tace/web/dist/*) ;;
+            tace/web/*) continue ;;
+        esac
         if [ -f "$file" ]; then printf '%s\0' "$file"; fi
     done | LC_ALL=C sort -z
 }
@@ -69,6 +78,7 @@ install_tace() {
         # One at a time, should several be started at once in this checkout.
         if command -v flock >/dev/null; then flock 9; fi
         make_venv
+        build_web
         wheel_mark=$VENV/.tace-wheel
         needs_mark=$VENV/.tace-needs-${extra:-run}
         sources=$(hash_of_sources)
@@ -96,6 +106,10 @@ install_tace() {
         # Twisted keeps a list of its plugins beside them: written now, by one who may write there.
         "$VENV/bin/python" -c 'from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))' ||
             die "Twisted does not find its plugins"
+        # Kept for a test that opens it.
+        rm -rf "$VENV/wheel"
+        mkdir "$VENV/wheel"
+        cp "$wheel" "$VENV/wheel"
         cp "$ROOT/setup.cfg" "$needs_mark"
         printf '%s\n' "$sources" >"$wheel_mark"
         say "installed in .venv"

@@ -2,11 +2,17 @@
 
 Started by scripts/test, from the checkout, with the Python of .venv. A lint, type or contract check
 counts as one test, and so does a script in tests/smoke. A suite that ran nothing has failed.
+
+tests.ring            trial
+src/e2ee, build       vitest: the web client's unit tests below these paths of tace/web
+build/whole.check     vitest: the web client as it is built
+browser, browser/talk vitest: in a real browser, against real nodes
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -21,6 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
+WEB = ROOT / "tace" / "web"
 LIMIT_SECONDS = 45 * 60
 """For one suite; what hangs longer is killed and has failed."""
 
@@ -30,6 +37,18 @@ CHECKS = (
     ("ruff format", ("ruff", "format", "--check", ".")),
     ("mypy", ("mypy",)),
     ("layer contracts", ("lint-imports", "--no-cache")),
+)
+PROGRAMS = "node_modules/.bin"
+WEB_CHECKS = (
+    ("biome", (f"{PROGRAMS}/biome", "check", "--error-on-warnings", ".")),
+    ("tsc", (f"{PROGRAMS}/tsc", "--noEmit")),
+)
+VITEST = (f"{PROGRAMS}/vitest", "run", "--reporter=default", "--reporter=json")
+WEB_SUITES = (
+    # What names it in --only, the name it is shown by, its arguments for vitest.
+    ("src", "web client", ()),
+    ("build/whole.check", "web client as built", ("--config", "build/vitest.config.ts")),
+    ("browser", "web client in a browser", ("--config", "browser/vitest.config.ts")),
 )
 SCRIPTS = TESTS / "smoke"
 """Each of its programs is a test: exit status 0 is a pass."""
@@ -53,14 +72,19 @@ class Outcome:
         )
 
 
-def run(name: str, command: Sequence[str]) -> tuple[int, list[str]]:
+def run(name: str, command: Sequence[str], directory: Path = ROOT) -> tuple[int, list[str]]:
     """Shows the command's output as it comes; returns its exit status and that output."""
     print(f"\n== {name}", flush=True)
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=directory,
         # The checkout is what is tested, in the processes that tests start as well.
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "TACE_PYTHON": sys.executable,
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -83,12 +107,12 @@ def run(name: str, command: Sequence[str]) -> tuple[int, list[str]]:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def check(name: str, command: Sequence[str]) -> Outcome:
+def check(name: str, command: Sequence[str], directory: Path = ROOT) -> Outcome:
     """Passed when it exits with 0."""
     # A tool of .venv by its name; a program by its path stands for itself.
     program = Path(sys.executable).parent / command[0]
     full = [str(program), *command[1:]] if program.exists() else command
-    status, _ = run(name, full)
+    status, _ = run(name, full, directory)
     return Outcome(failed=1, failures=(name,)) if status else Outcome(passed=1)
 
 
@@ -135,6 +159,43 @@ def failed_tests(lines: Sequence[str]) -> Iterator[str]:
             yield line
 
 
+def vitest(name: str, arguments: Sequence[str]) -> Outcome:
+    """The counts are read from vitest's own report, not from what it shows."""
+    with tempfile.TemporaryDirectory(prefix="tace-vitest-") as scratch:
+        report = Path(scratch) / "report.json"
+        status, _ = run(name, [*VITEST, f"--outputFile.json={report}", *arguments], WEB)
+        return vitest_outcome(name, status, report.read_bytes() if report.exists() else b"")
+
+
+def vitest_outcome(name: str, status: int, report: bytes) -> Outcome:
+    """What vitest's JSON report says. A file whose tests could not be collected is one failure."""
+    try:
+        files = json.loads(report)["testResults"]
+        tests = [(file["name"], test) for file in files for test in file["assertionResults"]]
+    except (ValueError, KeyError, TypeError):
+        return Outcome(failed=1, failures=(f"{name}: broke off",))
+    states = [test["status"] for _, test in tests]
+    failures = [
+        f"{os.path.relpath(path, WEB)}: {test['fullName']}"
+        for path, test in tests
+        if test["status"] == "failed"
+    ]
+    failures += [
+        f"{os.path.relpath(file['name'], WEB)}: {file.get('message') or 'failed'}".splitlines()[0]
+        for file in files
+        if file["status"] == "failed"
+        and all(test["status"] != "failed" for test in file["assertionResults"])
+    ]
+    passed = states.count("passed")
+    if status and not failures:
+        failures = [f"{name}: exit status {status}"]
+    if not passed and not failures:
+        failures = [f"{name}: ran no test"]
+    return Outcome(
+        passed, len(failures), len(states) - passed - states.count("failed"), tuple(failures)
+    )
+
+
 def test_targets(directory: Path, package: str) -> list[str]:
     """What trial is to load: the modules and packages of ``directory`` that may hold tests."""
     return [
@@ -148,6 +209,10 @@ def test_targets(directory: Path, package: str) -> list[str]:
 def outcomes() -> Iterator[Outcome]:
     for name, command in CHECKS:
         yield check(name, command)
+    for name, command in WEB_CHECKS:
+        yield check(name, command, WEB)
+    for _, name, arguments in WEB_SUITES:
+        yield vitest(name, arguments)
     yield trial("tests", test_targets(TESTS, "tests"))
     for name in APART:
         directory = TESTS / name
@@ -165,14 +230,31 @@ def outcomes() -> Iterator[Outcome]:
         yield from parts or [Outcome(failed=1, failures=(f"tests/{name}: ran no test",))]
 
 
+def chosen(targets: Sequence[str]) -> Iterator[Outcome]:
+    """The suites that these are of, narrowed to them."""
+    by_suite: dict[str, list[str]] = {}
+    for target in targets:
+        suite = next((key for key, *_ in WEB_SUITES[1:] if target.startswith(key)), None)
+        python = target == "tests" or target.startswith("tests.")
+        by_suite.setdefault(suite or ("trial" if python else "src"), []).append(target)
+    for suite, of_it in by_suite.items():
+        if suite == "trial":
+            yield trial("tests", of_it)
+        for key, name, arguments in WEB_SUITES:
+            if key == suite:
+                yield vitest(name, (*arguments, *of_it))
+
+
 def main() -> int:
-    arguments = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
-    arguments.add_argument(
-        "--only", nargs="+", metavar="TESTS", help="run only these with trial: tests.ring ..."
+    arguments = argparse.ArgumentParser(
+        prog="scripts/test",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    arguments.add_argument("--only", nargs="+", metavar="TESTS", help="run only these, see above")
     only = arguments.parse_args().only
     total = Outcome()
-    for outcome in [trial("tests", only)] if only else outcomes():
+    for outcome in chosen(only) if only else outcomes():
         total += outcome
     print()
     for failure in total.failures:

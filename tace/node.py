@@ -28,8 +28,11 @@ from tace.config import Settings
 from tace.core import Core, build_core
 from tace.errors import StartError, TaceError
 from tace.gateway.certificates import ReloadingCertificate
+from tace.gateway.polling import PollingSessions
 from tace.gateway.services import GatewayLimits, GatewayServices
+from tace.gateway.sessions import ClientSessions
 from tace.gateway.site import QuietSite, make_site
+from tace.gateway.web_files import installed_files
 from tace.gateway.websocket import ClientSockets, websocket_resource
 from tace.identity.keys import SigningKey
 from tace.links.service import PeerLinks
@@ -240,8 +243,14 @@ class Node(MultiService):
             counters=self.metrics,
             random_bytes=os.urandom,
         )
-        self._sockets = ClientSockets(services, settings.max_connections, self._reactor)
-        factory: Any = make_site(websocket_resource(self._sockets), self._reactor)
+        self._clients = ClientSessions(services, settings.max_connections)
+        self._polling = PollingSessions(self._clients, self._reactor)
+        factory: Any = make_site(
+            websocket_resource(ClientSockets(self._clients, self._reactor)),
+            self._polling,
+            installed_files() if settings.web else None,
+            self._reactor,
+        )
         scheme = "http"
         if settings.certificate_file is not None and settings.private_key_file is not None:
             certificate = ReloadingCertificate(
@@ -282,12 +291,13 @@ class Node(MultiService):
         # A start that is still under way finds its loops stopped and its links closed.
         self._starting.cancel()
         with suppress(TimeoutError):
-            await self._sockets.finished().addTimeout(DRAIN_SECONDS, self._reactor)
-        self._sockets.end_all()
+            await self._clients.finished().addTimeout(DRAIN_SECONDS, self._reactor)
+        self._clients.end_all()
         assert self._links is not None
         await self._step("stop the ring", lambda: Deferred.fromCoroutine(self.core.stop()))
         await self._step("close links", self._links.close)
         await self._step("close the store", self._store.close)
+        await self._step("end polled sessions", self._polling.discard_all)
         await self._step("stop", lambda: MultiService.stopService(self))
         self._log.info("node {node} has stopped", node=self.node_id.hex()[:16])
 

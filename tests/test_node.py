@@ -267,7 +267,7 @@ class StopTests(NodeTestCase):
         node = self.started()
         await node._starting
         _, factory = await talk(node)
-        (session,) = node._sockets.sessions
+        (session,) = node._clients
         session._in_flight += 1
         self.patch(node_module, "DRAIN_SECONDS", 0.1)
         await node.stopService()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,83 @@ class Counting(SynchronousTestCase):
         self.assertEqual((outcome.failed, outcome.failures), (1, ("tests: exit status 7",)))
 
 
+def report(*tests: tuple[str, str], file_state: str = "passed", message: str = "") -> bytes:
+    """What vitest writes about one file with these tests: name and state each."""
+    file = {
+        "name": str(suites.WEB / "src" / "a.test.ts"),
+        "status": file_state,
+        "message": message,
+        "assertionResults": [{"fullName": name, "status": state} for name, state in tests],
+    }
+    return json.dumps({"testResults": [file]}).encode()
+
+
+class CountingOfVitest(SynchronousTestCase):
+    """What vitest's report says, as numbers and names."""
+
+    def test_mixed(self) -> None:
+        """Each kind is counted, and failures are named with their file."""
+        tests = (("a b", "passed"), ("a c", "failed"), ("a d", "pending"), ("a e", "todo"))
+        self.assertEqual(
+            suites.vitest_outcome("web", 1, report(*tests, file_state="failed")),
+            suites.Outcome(passed=1, failed=1, skipped=2, failures=("src/a.test.ts: a c",)),
+        )
+
+    def test_all_good(self) -> None:
+        """Nothing but successes."""
+        outcome = suites.vitest_outcome("web", 0, report(("a", "passed"), ("b", "passed")))
+        self.assertEqual(outcome, suites.Outcome(passed=2))
+
+    def test_not_collected(self) -> None:
+        """A file that could not be loaded has no tests, and is a failure all the same."""
+        broken = report(file_state="failed", message="SyntaxError: x\n  at y")
+        outcome = suites.vitest_outcome("web", 1, broken)
+        self.assertEqual(outcome.failures, ("src/a.test.ts: SyntaxError: x",))
+
+    def test_no_tests(self) -> None:
+        """None at all, and none that was run."""
+        for written in (b'{"testResults": []}', report(), report(("a", "pending"))):
+            outcome = suites.vitest_outcome("web", 0, written)
+            self.assertEqual((outcome.failed, outcome.failures), (1, ("web: ran no test",)))
+
+    def test_broke_off(self) -> None:
+        """No report, half of one, or something else."""
+        for written in (b"", report(("a", "passed"))[:-9], b"[]", b'{"testResults": [1]}'):
+            outcome = suites.vitest_outcome("web", 0, written)
+            self.assertEqual((outcome.failed, outcome.failures), (1, ("web: broke off",)))
+
+    def test_status_without_failure(self) -> None:
+        """All passed, and still it ended badly: an error outside of a test."""
+        outcome = suites.vitest_outcome("web", 1, report(("a", "passed")))
+        self.assertEqual((outcome.passed, outcome.failures), (1, ("web: exit status 1",)))
+
+
 class Choosing(SynchronousTestCase):
     """What is run."""
+
+    def test_only(self) -> None:
+        """Each name goes to the suite it is of, and names of one suite go together."""
+        started: list[tuple[str, tuple[str, ...]]] = []
+
+        def note(name: str, arguments: tuple[str, ...]) -> Any:
+            started.append((name, tuple(arguments)))
+            return suites.Outcome(passed=1)
+
+        self.patch(suites, "trial", note)
+        self.patch(suites, "vitest", note)
+        names = ["tests.ring", "src/e2ee", "browser/talk", "build", "tests.test_config"]
+        self.assertEqual(len(list(suites.chosen(names))), 3)
+        self.assertEqual(
+            started,
+            [
+                ("tests", ("tests.ring", "tests.test_config")),
+                ("web client", ("src/e2ee", "build")),
+                (
+                    "web client in a browser",
+                    ("--config", "browser/vitest.config.ts", "browser/talk"),
+                ),
+            ],
+        )
 
     def test_targets(self) -> None:
         """Modules and packages with tests; not those that are suites of their own."""

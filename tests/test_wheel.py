@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -30,6 +34,15 @@ for entry in tace.cli.main.COMMANDS.values():
     assert getattr(__import__(entry.module, fromlist=["x"]), entry.attribute)
 print(tace.tap.__file__)
 """
+
+
+def package_files() -> Iterator[Path]:
+    """What is installed of this checkout: of the web client only what was built."""
+    web = ROOT / "tace" / "web"
+    for directory in (*(ROOT / "tace").iterdir(), ROOT / "twisted", web / "dist"):
+        if directory != web:
+            beneath = directory.rglob("*") if directory.is_dir() else [directory]
+            yield from (path for path in beneath if path.is_file())
 
 
 class Wheel(SynchronousTestCase):
@@ -60,9 +73,8 @@ class Wheel(SynchronousTestCase):
         """Every module, schema and asset of the package, the type marker and the plugin."""
         wanted = {
             str(path.relative_to(ROOT))
-            for directory in ("tace", "twisted")
-            for path in (ROOT / directory).rglob("*")
-            if path.is_file() and path.suffix not in (".pyc", ".so") and path.name != "dropin.cache"
+            for path in package_files()
+            if path.suffix not in (".pyc", ".so") and path.name != "dropin.cache"
         }
         self.assertGreater(len(wanted), 50)
         self.assertEqual(wanted - self.files, set())
@@ -81,3 +93,58 @@ class Wheel(SynchronousTestCase):
     def test_imports(self) -> None:
         """What a node and the command are made of comes from the wheel, and all of it is there."""
         self.assertIn("site-packages", self.installed(_IMPORTS))
+
+
+class WebClient(SynchronousTestCase):
+    """The web client as it lies in the wheel that scripts/test has built."""
+
+    def setUp(self) -> None:
+        wheels = list((Path(sys.prefix) / "wheel").glob("tace-*.whl"))
+        if not wheels:
+            raise SkipTest("no wheel of tace is kept beside this Python; scripts/test builds it")
+        [path] = wheels
+        wheel = self.enterContext(zipfile.ZipFile(path))
+        self.packed = wheel.namelist()
+        prefix = "tace/web/dist/"
+        self.files = {
+            name.removeprefix(prefix): wheel.read(name)
+            for name in self.packed
+            if name.startswith(prefix)
+        }
+
+    def test_complete(self) -> None:
+        """The page, the service worker, the manifest, scripts and styles."""
+        for name in ("index.html", "sw.js", "files.json"):
+            self.assertTrue(self.files.get(name), name)
+        hashed = {Path(name).suffix for name in self.files if name.startswith("assets/")}
+        self.assertLessEqual({".js", ".css"}, hashed)
+
+    def test_hashes(self) -> None:
+        """The manifest names every file but itself, with the hash of the bytes in the wheel."""
+        manifest = json.loads(self.files["files.json"])
+        self.assertEqual(self.dist_info(), f"tace-{manifest['version']}.dist-info")
+        self.assertEqual(
+            manifest["files"],
+            {
+                name: hashlib.sha256(content).hexdigest()
+                for name, content in self.files.items()
+                if name != "files.json" and not name.endswith(".gz")
+            },
+        )
+
+    def test_page_names_its_scripts(self) -> None:
+        """What the page loads at once is there."""
+        page = self.files["index.html"].decode()
+        named = re.findall(r'(?:src|href)="/([^"]+)"', page)
+        self.assertTrue([name for name in named if name.endswith(".js")])
+        self.assertEqual([name for name in named if name not in self.files], [])
+
+    def test_nothing_else(self) -> None:
+        """No sources, no tests, nothing of what it was built with."""
+        of_web = {name for name in self.packed if name.startswith("tace/web/")}
+        self.assertEqual(of_web, {f"tace/web/dist/{name}" for name in self.files})
+        self.assertEqual([name for name in self.packed if "node_modules" in name], [])
+
+    def dist_info(self) -> str:
+        [name] = {name.split("/")[0] for name in self.packed if ".dist-info/" in name}
+        return name

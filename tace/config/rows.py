@@ -82,6 +82,21 @@ class Kind(NamedTuple):
     from_text: Callable[[str], Any]
 
 
+_YES_AND_NO = {"true": True, "false": False}
+
+
+def _accept_bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _bool_from_text(text: str) -> bool:
+    if text.lower() not in _YES_AND_NO:
+        raise ValueError
+    return _YES_AND_NO[text.lower()]
+
+
 def _accept_int(value: object) -> int:
     if type(value) is not int:
         raise ValueError
@@ -122,6 +137,7 @@ def _split(text: str) -> list[str]:
 
 
 KINDS: dict[object, Kind] = {
+    bool: Kind("true or false", _accept_bool, _bool_from_text),
     int: Kind("a whole number", _accept_int, int),
     float: Kind("a number", _accept_float, float),
     str: Kind("text", _accept_str, str),

@@ -189,6 +189,7 @@ class GatewaySettings:
         origin,
     )
     max_connections: int = setting(20_000, "Client connections at one time.", between(1, 1_000_000))
+    web: bool = setting(True, "Serve the web client. It is part of the installed package.")
     window: int = setting(
         64, "Messages pushed to one client and not yet acknowledged by it.", between(1, 1024)
     )

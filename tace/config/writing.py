@@ -30,6 +30,8 @@ def _toml_value(value: object) -> str:
     match value:
         case None:
             return '""'
+        case bool():
+            return str(value).lower()
         case int():
             return str(value)
         case float():

@@ -78,6 +78,7 @@ class ReloadingCertificate:
             certificate=chain[0],
             extraCertChain=chain[1:],
             raiseMinimumTo=TLSVersion.TLSv1_2,
+            acceptableProtocols=[b"h2", b"http/1.1"],
         )
         context = options.getContext()
         context.check_privatekey()

@@ -1,39 +1,29 @@
-"""The HTTP side of a node: where the WebSocket lives, and bounds on everything else."""
+"""The HTTP side of a node: what is at which path, and bounds on everything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Site
 
-MAX_BODY_BYTES = 128 * 1024
+from tace.gateway.frames import MAX_BODY_BYTES
+from tace.gateway.polling import PollingSessions
+from tace.gateway.polling_http import ExchangeResource, PollResource, SessionResource
+from tace.gateway.requests import BoundedRequest
+from tace.gateway.web_files import WebFile
+from tace.gateway.web_site import WebClient, set_page_headers
+
+__all__ = ["IDLE_SECONDS", "MAX_BODY_BYTES", "QuietSite", "Text", "make_site"]
+
 IDLE_SECONDS = 60
-
-
-class BoundedRequest(Request):
-    """Refuses a body before it is read: twisted.web itself would take any size."""
-
-    _refused = False
-
-    def gotLength(self, length: int | None) -> None:
-        Request.gotLength(self, length)
-        if length is None or length > MAX_BODY_BYTES:
-            self._refused = True
-            self.channel._respondToBadRequestAndDisconnect()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        # A TLS transport goes on reading while it says goodbye, and would fill the disk.
-        if not self._refused:
-            Request.handleContentChunk(self, data)
-        elif self.channel is not None:
-            self.channel.forceAbortClient()
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if not self._refused:
-            Request.requestReceived(self, command, path, version)
+"""More than twice what a poll waits: over HTTP/2 this ends a connection in the middle of one."""
+WITHOUT_WEB = "A tace node. Clients connect to /v1/socket."
+WITHOUT_BUILD = (
+    WITHOUT_WEB + "\nIt serves no web client: tace/web was not built when it was installed."
+)
 
 
 class Text(Resource):
@@ -69,14 +59,30 @@ class Directory(Resource):
 
 
 class Root(Directory):
-    """``/v1/socket`` is the WebSocket; everything else is not found."""
+    """``/v1`` is for clients, from any origin; everything else is the page."""
 
-    def __init__(self, socket: IResource) -> None:
+    def __init__(
+        self, socket: IResource, polling: PollingSessions, files: Mapping[str, WebFile] | None
+    ) -> None:
         Directory.__init__(self)
         version = Directory()
         version.putChild(b"socket", socket)
+        version.putChild(b"session", SessionResource(polling))
+        version.putChild(b"exchange", ExchangeResource(polling))
+        version.putChild(b"poll", PollResource(polling))
         self.putChild(b"v1", version)
-        self.putChild(b"", Text(200, lambda: "A tace node. Clients connect to /v1/socket."))
+        self._web = WebClient(files or {})
+        if not files:
+            text = WITHOUT_WEB if files is None else WITHOUT_BUILD
+            self.putChild(b"", Text(200, lambda: text))
+
+    def getChildWithDefault(self, path: bytes, request: HttpRequest) -> IResource:
+        if path != b"v1":
+            set_page_headers(request)
+            if self._web.has(request.path):
+                return self._web
+        known: IResource | None = self.children.get(path)
+        return known or self.getChild(path, request)
 
 
 class QuietSite(Site):
@@ -87,12 +93,27 @@ class QuietSite(Site):
 
     def __init__(self, root: IResource, reactor: Any) -> None:
         Site.__init__(
-            self, root, requestFactory=BoundedRequest, timeout=IDLE_SECONDS, reactor=reactor
+            self,
+            root,
+            requestFactory=BoundedRequest,
+            parsePOSTFormSubmission=False,
+            timeout=IDLE_SECONDS,
+            reactor=reactor,
         )
 
     def log(self, request: HttpRequest) -> None:
         return None
 
 
-def make_site(socket: IResource, reactor: Any) -> Site:
-    return QuietSite(Root(socket), reactor)
+def make_site(
+    socket: IResource,
+    polling: PollingSessions,
+    files: Mapping[str, WebFile] | None,
+    reactor: Any,
+) -> Site:
+    """
+    :param socket: what upgrades to a WebSocket.
+    :param files: of the web client; None where it is not to be served, empty where it was not
+        built.
+    """
+    return QuietSite(Root(socket, polling, files), reactor)

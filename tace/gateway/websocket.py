@@ -7,14 +7,12 @@ from typing import Any
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from tace.errors import DrainingNow
-from tace.gateway.services import GatewayServices
 from tace.gateway.session import ClientSession
+from tace.gateway.sessions import ClientSessions
 from tace.wire.client import MAX_CLIENT_MESSAGE_BYTES, SUBPROTOCOL
 
 PING_SECONDS = 25
@@ -34,7 +32,7 @@ class ClientSocket(WebSocketServerProtocol):
     def onConnect(self, request: Any) -> str:
         if SUBPROTOCOL not in request.protocols:
             raise ConnectionDeny(400, f"the subprotocol {SUBPROTOCOL} is needed")
-        if not self.factory.has_room():
+        if not self.factory.sessions.has_room():
             raise ConnectionDeny(503, "this node has as many clients as it takes")
         return SUBPROTOCOL
 
@@ -45,8 +43,7 @@ class ClientSocket(WebSocketServerProtocol):
         # twisted.web has left itself registered.
         transport.unregisterProducer()
         transport.registerProducer(_ReadingPace(transport), True)
-        self._session = ClientSession(self.factory.services, self)
-        self.factory.sessions[self._session] = None
+        self._session = self.factory.sessions.add(self)
         self._session.opened()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -56,7 +53,7 @@ class ClientSocket(WebSocketServerProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         if self._session is not None:
-            self.factory.sessions.pop(self._session, None)
+            self.factory.sessions.remove(self._session)
             self._session.closed()
             self._session = None
 
@@ -89,16 +86,14 @@ class _ReadingPace:
 
 
 class ClientSockets(WebSocketServerFactory):
-    """Every WebSocket client of a node."""
+    """Makes the sessions of clients that come by WebSocket."""
 
-    def __init__(self, services: GatewayServices, max_connections: int, reactor: Any) -> None:
+    def __init__(self, sessions: ClientSessions, reactor: Any) -> None:
         WebSocketServerFactory.__init__(
             self, protocols=[SUBPROTOCOL], server="tace", reactor=reactor
         )
         self.protocol = ClientSocket
-        self.services = services
-        self.sessions: dict[ClientSession, None] = {}
-        self._max = max_connections
+        self.sessions = sessions
         self.setProtocolOptions(
             maxFramePayloadSize=MAX_CLIENT_MESSAGE_BYTES,
             maxMessagePayloadSize=MAX_CLIENT_MESSAGE_BYTES,
@@ -111,19 +106,6 @@ class ClientSockets(WebSocketServerFactory):
             autoPingTimeout=PONG_SECONDS,
             tcpNoDelay=True,
         )
-
-    def has_room(self) -> bool:
-        return len(self.sessions) < self._max
-
-    def end_all(self) -> None:
-        """Tell every client that the node is about to stop."""
-        for session in list(self.sessions):
-            session.end(DrainingNow("this node is about to stop; use another one"))
-
-    def finished(self) -> Deferred[Any]:
-        """Fires when no answer to any client is outstanding."""
-        waits = [session.finished() for session in self.sessions]
-        return DeferredList(waits, consumeErrors=True)
 
 
 def websocket_resource(sockets: ClientSockets) -> WebSocketResource:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from tace.gateway.site import IDLE_SECONDS, MAX_BODY_BYTES, Text, make_site
+from tace.gateway.sessions import ClientSessions
+from tace.gateway.site import IDLE_SECONDS, MAX_BODY_BYTES
+from tests.gateway.in_memory import Answer, Connection, services, site_of
+from tests.network import MemoryNetwork
 
 
 class SiteTestCase(SynchronousTestCase):
-    """A site without sockets. Where the WebSocket would be, ``socket`` says so."""
+    """A site without sockets, without a web client."""
 
     def setUp(self) -> None:
         self.clock = Clock()
-        socket = Text(426, lambda: "a WebSocket")
-        self.site = make_site(socket, self.clock)
+        self.site = site_of(_no_sessions(), self.clock)
         self.site.startFactory()
         self.addCleanup(self.site.stopFactory)
-        self.transport = StringTransportWithDisconnection()
-        self.protocol = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
-        self.transport.protocol = self.protocol
-        self.protocol.makeConnection(self.transport)
+        self.connection = Connection(self.site)
+        self.transport = self.connection.transport
 
     def send(self, data: bytes) -> None:
-        if self.transport.connected:
-            self.protocol.dataReceived(data)
+        self.connection.send(data)
 
     def ask(self, head: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:
         """One exchange: status, header fields in lower case, body."""
@@ -35,11 +32,15 @@ class SiteTestCase(SynchronousTestCase):
         self.send(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
         return self.answer()
 
-    def answer(self) -> tuple[int, dict[str, str], bytes]:
-        top, _, body = self.transport.value().partition(b"\r\n\r\n")
-        first, *lines = top.decode().split("\r\n")
-        fields = dict(line.lower().split(": ", 1) for line in lines)
-        return int(first.split()[1]), fields, body
+    def answer(self) -> Answer:
+        answer = self.connection.answer()
+        assert answer is not None
+        return answer
+
+
+def _no_sessions() -> ClientSessions:
+    network = MemoryNetwork()
+    return ClientSessions(services(network, network.node("n0")), 8)
 
 
 class AnswerTests(SiteTestCase):

@@ -73,7 +73,7 @@ class OpeningTests(WebSocketTestCase):
         """On the node's end of the connection."""
         node = self.start()
         talker, factory = await self.talk(node)
-        (session,) = node._sockets.sessions
+        (session,) = node._clients
         transport: Any = session._transport
         option = transport.transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         self.assertNotEqual(option, 0)
@@ -87,7 +87,7 @@ class OpeningTests(WebSocketTestCase):
             factory = await dial(node, protocols=protocols)
             _, reason = await factory.closed
             self.assertIn("400", str(reason))
-        self.assertEqual(node._sockets.sessions, {})
+        self.assertEqual(len(node._clients), 0)
 
     async def test_more_clients_than_the_node_takes(self) -> None:
         """The one too many hears 503; when another one goes there is room again."""
@@ -99,7 +99,7 @@ class OpeningTests(WebSocketTestCase):
         first.sendClose(1000)
         await first_factory.closed
         await self.talk(node)
-        self.assertEqual(len(node._sockets.sessions), 2)
+        self.assertEqual(len(node._clients), 2)
 
 
 class BoundsTests(WebSocketTestCase):
@@ -133,13 +133,13 @@ class BoundsTests(WebSocketTestCase):
         self.assertEqual((await refused).code, "protocol-error")
         code, _ = await factory.closed
         self.assertEqual(code, 1000)
-        self.assertEqual(node._sockets.sessions, {})
+        self.assertEqual(len(node._clients), 0)
 
     async def test_a_client_that_asks_and_does_not_read(self) -> None:
         """Is not read from either: what waits for it at the node stays small."""
         node = self.start()
         talker, _ = await self.talk(node)
-        (session,) = node._sockets.sessions
+        (session,) = node._clients
         asked = 0
         answered = 0
         real = session.received

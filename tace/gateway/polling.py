@@ -1,0 +1,393 @@
+"""Client sessions without a connection of their own: exchanges and long polls.
+
+Nothing here knows HTTP: an exchange and a poll are calls that bring client messages, and
+:mod:`tace.gateway.polling_http` turns requests into them (docs/protocol/client.md, section 12).
+
+What a session keeps for a client that does not come for it is bounded: pushed messages by the
+window, answers by ``MAX_LATE_BYTES``, and the batch that was handed out last by
+``MAX_BATCH_BYTES`` and one message.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from tace.errors import DrainingNow, ProtocolError, TooMany
+from tace.gateway.frames import MAX_FRAMES
+from tace.gateway.session import ClientSession
+from tace.gateway.sessions import ClientSessions
+from tace.wire.client import ClientRefused, encode_client_message
+
+EXCHANGE_SECONDS = 12.0
+"""Longer than any answer takes; shorter than proxies and browsers wait."""
+POLL_SECONDS = 25.0
+"""Below the 30 s after which the first proxies on the way hang up."""
+IDLE_SECONDS = 60.0
+MAX_BATCH_BYTES = 256 * 1024
+MAX_LATE_BYTES = 256 * 1024
+TOKEN_BYTES = 32
+
+Messages = list[bytes]
+
+
+class UnknownSession(Exception):
+    """No session has this token, or it has ended and its last word was collected."""
+
+
+class BadPoll(Exception):
+    """A poll out of turn. The session goes on."""
+
+
+class BadExchange(Exception):
+    """What was sent broke the protocol and ended the session.
+
+    :param last_word: the client message that says so.
+    """
+
+    def __init__(self, last_word: bytes) -> None:
+        super().__init__("the session has ended")
+        self.last_word = last_word
+
+
+class PollingSession:
+    """One client session, and what waits to be fetched from it.
+
+    :param gone: called once, when nothing of this session is to be kept any more.
+    """
+
+    def __init__(
+        self,
+        sessions: ClientSessions,
+        clock: IReactorTime,
+        gone: Callable[[PollingSession], None],
+    ) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._gone: Callable[[PollingSession], None] | None = gone
+        self._waiting: deque[bytes] = deque()
+        self._late = 0
+        self._late_bytes = 0
+        self._awaited: dict[int, _Exchange] = {}
+        self._exchanges: dict[_Exchange, None] = {}
+        self._poll: _Poll | None = None
+        self._polled = 0
+        self._kept: Messages = []
+        self._ended = False
+        self._last_word = b""
+        self._idle: IDelayedCall = clock.callLater(IDLE_SECONDS, self._idled)
+        self.session: ClientSession = sessions.add(self)
+
+    def open(self) -> Messages:
+        """What the node says first."""
+        self.session.opened()
+        return self._take()
+
+    # -- from the client -------------------------------------------------------------------------
+
+    def exchange(self, messages: Sequence[bytes]) -> Deferred[Messages]:
+        """Take in these messages; fires with the answers that came in time.
+
+        Cancelled when the client is gone: what was asked is done all the same, and answers that
+        had not come are fetched by a poll, like those that come too late.
+
+        :raises UnknownSession: it has ended.
+        :raises BadExchange: one of them broke the protocol, and the session has ended with it.
+        """
+        self._touch()
+        # Cancelled by whoever waits for it: its client is gone.
+        exchange = _Exchange(self._forget)
+        self._exchanges[exchange] = None
+        for message in messages:
+            if self._late >= MAX_FRAMES or exchange.bytes >= MAX_BATCH_BYTES:
+                # The session would take it and its answer would pile up here.
+                refused = TooMany("poll for the answers that wait", retry_after_ms=100)
+                request = _request_id(message)
+                if request:
+                    exchange.answer(request, _refusal(refused, request))
+                    continue
+            self._await(message, exchange)
+            self.session.received(message)
+            if self._ended:
+                self._forget(exchange)
+                raise BadExchange(self._last_word)
+        if exchange.complete:
+            self._finish(exchange)
+        else:
+            exchange.timer = self._clock.callLater(EXCHANGE_SECONDS, self._finish, exchange)
+        return exchange.deferred
+
+    def malformed(self, reason: ProtocolError) -> BadExchange:
+        """The client sent a body that is no sequence of messages; the session has ended.
+
+        :raises UnknownSession: it had ended before.
+        """
+        self._touch()
+        self.session.end(reason)
+        return BadExchange(self._last_word)
+
+    def poll(self, number: int) -> Deferred[Messages]:
+        """Batch ``number``, counted from 1: at once where something waits, else when it comes.
+
+        The batch that was handed out last can be asked for again; asking for the next one lets go
+        of it. Cancelled when the client is gone: then nothing has been handed out.
+
+        :raises UnknownSession: it has ended, and the client has heard why.
+        :raises BadPoll: neither the last one nor the next one.
+        """
+        if self._ended and not self._waiting and number != self._polled:
+            self.discard()
+            raise UnknownSession
+        if not self._ended:
+            self._touch()
+        if number not in (self._polled, self._polled + 1) or number < 1:
+            raise BadPoll(f"poll {number} comes after {self._polled}")
+        if self._poll is not None:
+            self._poll.answer([])
+            self._poll = None
+        if number == self._polled:
+            return succeed(self._kept)
+        if self._waiting or self._ended:
+            return succeed(self._hand_out())
+        poll = self._poll = _Poll(self._let_go)
+        poll.timer = self._clock.callLater(POLL_SECONDS, self._answer_poll)
+        return poll.deferred
+
+    def discard(self) -> None:
+        """The client has done with it, or nobody comes for the rest."""
+        self.session.closed()
+        self._end()
+        self._idle_off()
+        self._waiting.clear()
+        self._kept = []
+        gone, self._gone = self._gone, None
+        if gone is not None:
+            self._sessions.remove(self.session)
+            gone(self)
+
+    # -- ClientTransport -------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        request = _request_id(data)
+        exchange = self._awaited.pop(request, None)
+        if exchange is not None and exchange.bytes < MAX_BATCH_BYTES:
+            exchange.answer(request, data)
+        else:
+            if exchange is not None:
+                exchange.awaited.discard(request)
+            self._keep(request, data)
+        if exchange is not None and exchange.complete and exchange.timer is not None:
+            self._finish(exchange)
+
+    def close(self) -> None:
+        """The node hangs up; the client can still fetch why."""
+        self._last_word = self._waiting[-1] if self._waiting else b""
+        self._end()
+
+    def _keep(self, request: int, data: bytes) -> None:
+        if request:
+            if self._late_bytes + len(data) > MAX_LATE_BYTES:
+                # Every request may be repeated; what is kept for a client may not grow.
+                data = _refusal(TooMany("more answers than are kept"), request)
+            self._late += 1
+            self._late_bytes += len(data)
+        self._waiting.append(data)
+        if self._poll is not None and self._poll.soon is None:
+            # What comes in one reactor turn leaves in one batch.
+            self._poll.soon = self._clock.callLater(0, self._answer_poll)
+
+    # -- exchanges -------------------------------------------------------------------------------
+
+    def _await(self, message: bytes, exchange: _Exchange) -> None:
+        request = _request_id(message)
+        if not request:
+            return
+        before = self._awaited.get(request)
+        if before is not None and before is not exchange:
+            # The client asks again what it thinks lost: the answer goes where it listens now.
+            before.awaited.discard(request)
+            if before.complete:
+                self._finish(before)
+        self._awaited[request] = exchange
+        exchange.awaited.add(request)
+
+    def _finish(self, exchange: _Exchange) -> None:
+        self._forget(exchange)
+        exchange.deferred.callback(exchange.answers)
+
+    def _forget(self, exchange: _Exchange) -> None:
+        self._exchanges.pop(exchange, None)
+        for request in exchange.awaited:
+            if self._awaited.get(request) is exchange:
+                del self._awaited[request]
+        exchange.awaited.clear()
+        exchange.stop()
+
+    # -- polls -----------------------------------------------------------------------------------
+
+    def _answer_poll(self) -> None:
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            poll.answer(self._hand_out())
+
+    def _let_go(self, poll: _Poll) -> None:
+        if self._poll is poll:
+            self._poll = None
+        poll.stop()
+
+    def _hand_out(self) -> Messages:
+        self._polled += 1
+        self._kept = self._take()
+        return self._kept
+
+    def _take(self) -> Messages:
+        taken: Messages = []
+        size = 0
+        while self._waiting and size < MAX_BATCH_BYTES:
+            message = self._waiting.popleft()
+            size += len(message)
+            taken.append(message)
+            if _request_id(message):
+                self._late -= 1
+                self._late_bytes -= len(message)
+        return taken
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        for exchange in list(self._exchanges):
+            if exchange.timer is not None:
+                self._finish(exchange)
+        self._answer_poll()
+
+    def _touch(self) -> None:
+        if self._ended:
+            raise UnknownSession
+        self._idle.reset(IDLE_SECONDS)
+
+    def _idled(self) -> None:
+        if not self._ended:
+            self._sessions.services.counters.count("client_sessions_ended_total", reason="idle")
+        self.discard()
+
+    def _idle_off(self) -> None:
+        if self._idle.active():
+            self._idle.cancel()
+
+
+class PollingSessions:
+    """The sessions that are polled, by token.
+
+    They may take half of the room that all clients of the node have: opening one costs a request,
+    a WebSocket costs a connection, and who has connections shall find room.
+    """
+
+    def __init__(self, sessions: ClientSessions, clock: IReactorTime) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._max = max(1, sessions.max_sessions // 2)
+        self._by_digest: dict[bytes, PollingSession] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_digest)
+
+    def open(self) -> tuple[bytes, Messages]:
+        """A new session: its token, 32 random bytes, and what the node says first.
+
+        :raises TooMany: the node has as many clients as it takes.
+        :raises DrainingNow: it is about to stop.
+        """
+        services = self._sessions.services
+        if services.state() == "draining":
+            raise DrainingNow("this node is about to stop")
+        if not self._sessions.has_room() or len(self) >= self._max:
+            raise TooMany("this node has as many clients as it takes", retry_after_ms=10_000)
+        token = services.random_bytes(TOKEN_BYTES)
+        digest = _digest(token)
+
+        def gone(_: PollingSession) -> None:
+            del self._by_digest[digest]
+
+        polled = PollingSession(self._sessions, self._clock, gone)
+        self._by_digest[digest] = polled
+        return token, polled.open()
+
+    def find(self, token: bytes) -> PollingSession:
+        """Looked up by a hash, so that the time it takes tells nothing about other tokens.
+
+        :raises UnknownSession: there is none.
+        """
+        found = self._by_digest.get(_digest(token))
+        if found is None:
+            raise UnknownSession
+        return found
+
+    def discard_all(self) -> None:
+        """The node has stopped: no timer is left."""
+        for polled in list(self._by_digest.values()):
+            polled.discard()
+
+
+class _Exchange:
+    """One batch of requests and the answers that have come."""
+
+    def __init__(self, dropped: Callable[[_Exchange], None]) -> None:
+        self.awaited: set[int] = set()
+        self.answers: Messages = []
+        self.bytes = 0
+        self.timer: IDelayedCall | None = None
+        self.deferred: Deferred[Messages] = Deferred(lambda _: dropped(self))
+
+    @property
+    def complete(self) -> bool:
+        return not self.awaited
+
+    def answer(self, request: int, data: bytes) -> None:
+        self.awaited.discard(request)
+        self.answers.append(data)
+        self.bytes += len(data)
+
+    def stop(self) -> None:
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+        self.timer = None
+
+
+class _Poll:
+    """A poll that waits."""
+
+    def __init__(self, dropped: Callable[[_Poll], None]) -> None:
+        self.timer: IDelayedCall | None = None
+        self.soon: IDelayedCall | None = None
+        self.deferred: Deferred[Messages] = Deferred(lambda _: dropped(self))
+
+    def answer(self, messages: Messages) -> None:
+        self.stop()
+        self.deferred.callback(messages)
+
+    def stop(self) -> None:
+        for timer in (self.timer, self.soon):
+            if timer is not None and timer.active():
+                timer.cancel()
+
+
+def _digest(token: bytes) -> bytes:
+    return sha256(token).digest()
+
+
+def _request_id(message: bytes) -> int:
+    """Of a client message long enough to have one (``type u16 | request id u32``)."""
+    return int.from_bytes(message[2:6], "big")
+
+
+def _refusal(reason: TooMany, request: int) -> bytes:
+    return encode_client_message(
+        ClientRefused(reason.code, reason.detail, reason.retry_after_ms), request
+    )

@@ -1,0 +1,183 @@
+"""``/v1/session``, ``/v1/exchange``, ``/v1/poll``: client sessions over plain HTTP requests.
+
+The law is docs/protocol/client.md, section 12. Any origin may ask: there are no cookies, and the
+token that names a session is a header that only the program that was given it can send.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from tace.errors import DrainingNow, ProtocolError, Refusal, TooMany, Unauthorized
+from tace.gateway.frames import join_frames, split_frames
+from tace.gateway.polling import (
+    BadExchange,
+    BadPoll,
+    Messages,
+    PollingSession,
+    PollingSessions,
+    UnknownSession,
+)
+from tace.wire.client import ClientRefused, encode_client_message
+
+PREFLIGHT_SECONDS = 86_400
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")
+_NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
+
+Answer = tuple[int, Messages]
+
+
+class _Endpoint(Resource):
+    """One path: its methods, and what is the same for all of them."""
+
+    isLeaf = True  # noqa: N815 - Twisted reads it by this name
+    methods: dict[bytes, Callable[[Any, Request], Any]]
+
+    def __init__(self, sessions: PollingSessions) -> None:
+        Resource.__init__(self)
+        self._sessions = sessions
+
+    def render(self, request: Request) -> Any:
+        for name, value in (
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "tace-session"),
+        ):
+            request.setHeader(name, value)
+        if request.postpath:  # something below this path
+            return _say(request, 404, [])
+        if request.method == b"OPTIONS":
+            return self._preflight(request)
+        method = self.methods.get(request.method)
+        if method is None:
+            request.setHeader("allow", ", ".join(self._allowed()))
+            return _say(request, 405, [])
+        try:
+            return method(self, request)
+        except UnknownSession:
+            return _say(request, *_NO_SESSION)
+        except BadExchange as error:
+            return _say(request, 400, [error.last_word])
+        except BadPoll as error:
+            return _say(request, 400, [_refusal(ProtocolError(str(error)))])
+        except (TooMany, DrainingNow) as refusal:
+            return _say(request, 503, [_refusal(refusal)])
+
+    def _allowed(self) -> list[str]:
+        return [*(name.decode() for name in self.methods), "OPTIONS"]
+
+    def _preflight(self, request: Request) -> bytes:
+        """What a browser asks before it lets a page of another origin send our headers."""
+        request.setHeader("access-control-allow-methods", ", ".join(self._allowed()))
+        request.setHeader("access-control-allow-headers", "tace-session, tace-poll, content-type")
+        request.setHeader("access-control-max-age", str(PREFLIGHT_SECONDS))
+        request.setResponseCode(204)
+        return b""
+
+    def _session(self, request: Request) -> PollingSession:
+        return self._sessions.find(_token(request))
+
+
+class SessionResource(_Endpoint):
+    """Opens a session, and ends one."""
+
+    def _open(self, request: Request) -> bytes:
+        if _body(request):
+            return _say(request, 400, [_refusal(ProtocolError("opening a session has no body"))])
+        token, messages = self._sessions.open()
+        request.setHeader("tace-session", urlsafe_b64encode(token).rstrip(b"="))
+        return _say(request, 200, messages)
+
+    def _end(self, request: Request) -> bytes:
+        self._session(request).discard()
+        request.setResponseCode(204)
+        return b""
+
+    methods = {b"POST": _open, b"DELETE": _end}  # noqa: RUF012 - a table, never changed
+
+
+class ExchangeResource(_Endpoint):
+    """Takes requests and brings their answers."""
+
+    def _exchange(self, request: Request) -> Any:
+        session = self._session(request)
+        try:
+            messages = split_frames(_body(request))
+        except ProtocolError as error:
+            raise session.malformed(error) from error
+        return _answer_later(request, session.exchange(messages))
+
+    methods = {b"POST": _exchange}  # noqa: RUF012 - a table, never changed
+
+
+class PollResource(_Endpoint):
+    """Waits for what the node has to say."""
+
+    def _poll(self, request: Request) -> Any:
+        session = self._session(request)
+        number = request.getHeader(b"tace-poll") or b""
+        if not _NUMBER.fullmatch(number):
+            raise BadPoll("tace-poll is a number from 1")
+        return _answer_later(request, session.poll(int(number)))
+
+    methods = {b"GET": _poll}  # noqa: RUF012 - a table, never changed
+
+
+def _token(request: Request) -> bytes:
+    """
+    :raises UnknownSession: there is none, or it is not 43 characters of base64url.
+    """
+    text = request.getHeader(b"tace-session") or b""
+    if not _TOKEN.fullmatch(text):
+        raise UnknownSession
+    return urlsafe_b64decode(text + b"=")
+
+
+def _body(request: Request) -> bytes:
+    return b"" if request.content is None else bytes(request.content.read())
+
+
+def _say(request: Request, status: int, messages: Messages) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader("content-type", "application/octet-stream")
+    body = join_frames(messages)
+    request.setHeader("content-length", str(len(body)))
+    return body
+
+
+def _answer_later(request: Request, answer: Deferred[Messages]) -> int:
+    """Answer when there is something; drop it when the client is gone before that."""
+
+    def gone(_: Failure) -> None:
+        answer.cancel()
+
+    # Its Deferred fires with None when the answer has been written.
+    request.notifyFinish().addErrback(gone)
+
+    def ready(messages: Messages) -> None:
+        request.write(_say(request, 200, messages))
+        request.finish()
+
+    def cancelled(failure: Failure) -> None:
+        failure.trap(CancelledError)
+
+    answer.addCallbacks(ready, cancelled)
+    return int(NOT_DONE_YET)
+
+
+def _refusal(reason: Refusal) -> bytes:
+    return encode_client_message(
+        ClientRefused(reason.code, str(reason)[:200], reason.retry_after_ms), 0
+    )
+
+
+_NO_SESSION: Answer = (401, [_refusal(Unauthorized("there is no such session"))])

@@ -1,0 +1,166 @@
+/**
+ * Showing what was received: each message once, in the order it was said.
+ *
+ * What a device says is counted. What comes before its turn is held back until the gap closes, for
+ * two seconds, or until nothing more lies in the mailbox (docs/protocol/e2ee.md, section 9). A
+ * message that was saved and not shown is found again after a restart.
+ */
+
+import { HoldBack } from "../e2ee/order";
+import type { Clock } from "../network/clock";
+import type { Change } from "../store/change";
+import type { Database } from "../store/database";
+import { placeFor } from "../store/messages";
+import type { DeviceId, MessageRow } from "../store/rows";
+import type { Identity, MessageId } from "./contract";
+import { summariseChanged } from "./history";
+import { News } from "./news";
+
+/** A counter that shows nothing: a part, a reaction, a kind that changes another message. */
+export interface Placed {
+  chat: Identity;
+  device: DeviceId;
+  counter: number;
+}
+
+export class Showing {
+  private held = new Map<string, HoldBack<MessageId | null>>();
+  private ready: MessageId[] = [];
+  private isCatchingUp = true;
+  private cancelTimer: (() => void) | null = null;
+  private flushing: Promise<void> = Promise.resolve();
+  private stopped = false;
+
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+    private readonly publish: (news: News) => void,
+  ) {}
+
+  /** Take up what was saved and not shown: at the start, and where showing failed. */
+  async look(): Promise<void> {
+    this.held = new Map();
+    this.ready = [];
+    const unshown = await this.database.reader.all("message", { index: "unshown" });
+    await this.arrived(unshown, []);
+  }
+
+  /** What a batch brought; resolves when all of it that may be shown is. */
+  async arrived(messages: readonly MessageRow[], placed: readonly Placed[]): Promise<void> {
+    const now = this.clock.now();
+    for (const { chat, device, counter } of placed) {
+      const holdBack = await this.holdBack(chat, device);
+      this.release(holdBack.offer(counter, null, now));
+    }
+    for (const message of messages) {
+      const holdBack = await this.holdBack(message.chat, message.device);
+      this.release(holdBack.offer(message.counter, message.id, now));
+    }
+    await this.flush();
+  }
+
+  /** What waits at the nodes is being fetched: gaps may still close. */
+  catchingUp(): void {
+    this.isCatchingUp = true;
+  }
+
+  /** Nothing else waits there: whatever is held may go. */
+  async caughtUp(): Promise<void> {
+    this.isCatchingUp = false;
+    for (const holdBack of this.held.values()) this.release(holdBack.caughtUp());
+    await this.flush();
+  }
+
+  /** Nothing can be fetched for now: what is held waits its two seconds. */
+  async interrupted(): Promise<void> {
+    this.isCatchingUp = false;
+    await this.flush();
+  }
+
+  /** What is known of these people is gone. */
+  forget(chat: Identity): void {
+    for (const key of [...this.held.keys()]) {
+      if (key.startsWith(`${chat} `)) this.held.delete(key);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.cancelTimer?.();
+    this.cancelTimer = null;
+    await this.flushing;
+  }
+
+  private async holdBack(chat: Identity, device: DeviceId): Promise<HoldBack<MessageId | null>> {
+    const key = `${chat} ${device}`;
+    const known = this.held.get(key);
+    if (known) return known;
+    const row = await this.database.reader.get("device", [chat, device]);
+    const made = this.held.get(key) ?? new HoldBack<MessageId | null>(row?.nextShown ?? null);
+    this.held.set(key, made);
+    return made;
+  }
+
+  private release(released: readonly (MessageId | null)[]): void {
+    for (const id of released) if (id !== null) this.ready.push(id);
+  }
+
+  /** Show what is ready, and see when there is more. One at a time. */
+  private flush(): Promise<void> {
+    this.flushing = this.flushing.then(() => this.flushNow());
+    return this.flushing;
+  }
+
+  private async flushNow(): Promise<void> {
+    if (this.stopped) return;
+    if (!this.isCatchingUp) {
+      const now = this.clock.now();
+      for (const holdBack of this.held.values()) this.release(holdBack.due(now));
+    }
+    const ready = this.ready;
+    this.ready = [];
+    if (ready.length) {
+      const news = new News();
+      await this.database.change((change) => show(change, news, ready));
+      this.publish(news);
+    }
+    this.setTimer();
+  }
+
+  private setTimer(): void {
+    this.cancelTimer?.();
+    this.cancelTimer = null;
+    if (this.isCatchingUp || this.stopped) return;
+    const deadlines = [...this.held.values()].map((holdBack) => holdBack.deadline());
+    const due = deadlines.filter((deadline) => deadline !== null);
+    if (!due.length) return;
+    const wait = Math.max(0, Math.min(...due) - this.clock.now());
+    this.cancelTimer = this.clock.after(wait, () => {
+      // What fails here is found again by the next look.
+      this.flush().catch(() => undefined);
+    });
+  }
+}
+
+/** Give them their places; what their devices say next is expected from there on. */
+async function show(change: Change, news: News, ids: readonly MessageId[]): Promise<void> {
+  for (const id of ids) {
+    const message = await change.get("message", id);
+    if (message?.unshown === undefined) continue;
+    const person = await change.get("person", message.chat);
+    if (!person) continue;
+    const place = await placeFor(change, person, message.device, message.counter);
+    const { unshown: _, ...shown } = message;
+    const unread = message.kind === "deleted" ? {} : { unread: 1 as const };
+    change.put("message", { ...shown, ...unread, place });
+    change.put("person", { ...person, lastPlace: Math.max(person.lastPlace, place) });
+    const device = await change.get("device", [message.chat, message.device]);
+    if (device) {
+      const nextShown = Math.max(device.nextShown ?? 0, message.counter + 1);
+      change.put("device", { ...device, nextShown });
+    }
+    news.message(message.chat, id);
+    news.arrived(message.chat, person.standing === "request", id);
+  }
+  await summariseChanged(change, news);
+}

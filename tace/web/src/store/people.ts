@@ -1,0 +1,72 @@
+/** People and their devices: where to write to, and the sessions with them. */
+
+import type { Identity } from "../engine/contract";
+import { type Change, prefix, type Reader } from "./change";
+import { type DeviceId, type DeviceRow, Introduction, type PersonRow } from "./rows";
+
+/** Somebody of whom nothing is known yet. */
+export function newPerson(
+  identity: Identity,
+  standing: PersonRow["standing"],
+  nowMs: number,
+): PersonRow {
+  return {
+    identity,
+    name: "",
+    deviceList: null,
+    lookedUpMs: 0,
+    nextCounter: 1,
+    alias: "",
+    standing,
+    verified: false,
+    newDeviceSinceMs: null,
+    unlistedDevice: false,
+    muted: false,
+    pinned: false,
+    archived: false,
+    retentionDays: "global",
+    draft: "",
+    unread: 0,
+    firstUnread: null,
+    last: null,
+    activeMs: nowMs,
+    lastPlace: 0,
+  };
+}
+
+export function newDevice(identity: Identity, device: DeviceId): DeviceRow {
+  return {
+    identity,
+    device,
+    record: null,
+    inboxKey: null,
+    contactsMailbox: null,
+    introduction: Introduction.NOT_SENT,
+    nextShown: null,
+    resetMs: 0,
+    pair: null,
+  };
+}
+
+export function devicesOf(reader: Reader, identity: Identity): Promise<DeviceRow[]> {
+  return reader.all("device", { range: prefix(identity) });
+}
+
+/** How many strangers wait to be answered. */
+export async function countRequests(reader: Reader): Promise<number> {
+  const range = IDBKeyRange.only("request");
+  return (await reader.keys("person", { index: "byStanding", range })).length;
+}
+
+/** Change some of what is known of a person who is there; nothing happens where they are not. */
+export async function amendPerson(
+  change: Change,
+  identity: Identity,
+  amendment: Partial<PersonRow>,
+): Promise<PersonRow | undefined> {
+  const person = await change.get("person", identity);
+  if (!person) return undefined;
+  const amended = { ...person, ...amendment };
+  change.put("person", amended);
+  return amended;
+}
