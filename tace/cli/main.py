@@ -25,6 +25,9 @@ COMMANDS = {
     "receive": Entry("tace.cli.receive", "command", "Print what is new."),
     "chat": Entry("tace.cli.chat", "command", "Talk with somebody."),
     "status": Entry("tace.cli.status", "command", "Show what a node says of itself."),
+    "verify-web": Entry(
+        "tace.cli.verify_web", "command", "Compare the web client that a node serves with yours."
+    ),
     "network": Entry("tace.cli.network", "command", "Run a network of nodes on this machine."),
 }
 

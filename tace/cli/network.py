@@ -179,7 +179,8 @@ class _Run:
             click.echo(f"  node {plan.index}  {plan.url}  pid {process.pid}  {plan.directory}")
         url = self._network.processes[0].plan.url
         tace = _command_name()
-        click.echo("Next, in another terminal:")
+        click.echo(f"The messenger: open {url} in a browser.")
+        click.echo("Or, in another terminal:")
         click.echo(f"  {tace} identity new --home alice --name Alice")
         click.echo(f"  {tace} chat --home alice --node {url} CONTACT")
         click.echo(f"  {tace} status {url}")

@@ -12,7 +12,7 @@ from twisted.web.server import Site
 from tace.gateway.frames import MAX_BODY_BYTES
 from tace.gateway.polling import PollingSessions
 from tace.gateway.polling_http import ExchangeResource, PollResource, SessionResource
-from tace.gateway.requests import BoundedRequest
+from tace.gateway.requests import BodyRoom, BoundedRequest
 from tace.gateway.web_files import WebFile
 from tace.gateway.web_site import WebClient, set_page_headers
 
@@ -92,6 +92,7 @@ class QuietSite(Site):
     displayTracebacks = False  # noqa: N815 - Twisted reads it by this name
 
     def __init__(self, root: IResource, reactor: Any) -> None:
+        self.bodies = BodyRoom()
         Site.__init__(
             self,
             root,
@@ -110,7 +111,7 @@ def make_site(
     polling: PollingSessions,
     files: Mapping[str, WebFile] | None,
     reactor: Any,
-) -> Site:
+) -> QuietSite:
     """
     :param socket: what upgrades to a WebSocket.
     :param files: of the web client; None where it is not to be served, empty where it was not

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 
@@ -62,7 +61,6 @@ PAGE_HEADERS = {
 }
 STRICT_TRANSPORT = "max-age=31536000"
 FOR_EVER = "public, max-age=31536000, immutable"
-_WANTS_GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?(?=,|$)")
 
 
 def set_page_headers(request: HttpRequest) -> None:
@@ -82,6 +80,15 @@ def _is_a_domain(host: bytes) -> bool:
         ip_address(name)
     except ValueError:
         return True
+    return False
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """What ``Accept-Encoding`` says (RFC 9110, 12.5.3): ``br, gzip;q=0.5`` yes, ``gzip;q=0`` no."""
+    for item in accepted.lower().split(","):
+        coding, _, weight = item.replace(" ", "").partition(";q=")
+        if coding in ("gzip", "*"):
+            return weight.strip("0.") != "" or weight == ""
     return False
 
 
@@ -112,7 +119,7 @@ class WebClient(Resource):
         request.setHeader("cache-control", FOR_EVER if file.is_hashed else "no-cache")
         if file.compressed:
             request.setHeader("vary", "accept-encoding")
-            if _WANTS_GZIP.search(request.getHeader("accept-encoding") or ""):
+            if _takes_gzip(request.getHeader("accept-encoding") or ""):
                 content, tag = file.compressed, f'"{file.sha256[:32]}-gzip"'
                 request.setHeader("content-encoding", "gzip")
         # Twisted answers 304 itself where the client has this.

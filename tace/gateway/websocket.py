@@ -108,6 +108,24 @@ class ClientSockets(WebSocketServerFactory):
         )
 
 
-def websocket_resource(sockets: ClientSockets) -> WebSocketResource:
-    """The resource that upgrades to a WebSocket."""
-    return WebSocketResource(sockets)
+class SocketResource(WebSocketResource):
+    """Upgrades to a WebSocket; says so in words to whoever asks for something else.
+
+    A browser that speaks HTTP/2 with this node opens a second connection, over HTTP/1.1, for it.
+    """
+
+    def render(self, request: Any) -> Any:
+        wanted = (request.getHeader("upgrade") or "").lower()
+        if wanted == "websocket" and request.clientproto == b"HTTP/1.1":
+            return WebSocketResource.render(self, request)
+        request.setResponseCode(426, b"Upgrade Required")
+        if request.clientproto == b"HTTP/1.1":
+            request.setHeader("upgrade", "websocket")
+        request.setHeader("content-type", "text/plain; charset=utf-8")
+        request.setHeader("cache-control", "no-store")
+        request.setHeader("x-content-type-options", "nosniff")
+        return b"" if request.method == b"HEAD" else b"Here is a WebSocket, over HTTP/1.1.\n"
+
+
+def websocket_resource(sockets: ClientSockets) -> SocketResource:
+    return SocketResource(sockets)

@@ -79,7 +79,7 @@ def lay_out(
                 base_dir / f"node-{index}",
                 client_port or next(free, counted),
                 peer_port or next(free, counted + 1),
-                secure=bool(values.get("gateway.certificate_file")),
+                secure=bool((values | dict(overrides)).get("gateway.certificate_file")),
             )
         )
     for plan, values in zip(plans, kept, strict=True):

@@ -9,12 +9,11 @@ from typing import NamedTuple
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.testing import StringTransportWithDisconnection
-from twisted.web.server import Site
 
 from tace.gateway.polling import PollingSessions
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.sessions import ClientSessions
-from tace.gateway.site import Text, make_site
+from tace.gateway.site import QuietSite, Text, make_site
 from tace.gateway.web_files import WebFile
 from tace.wire.client import CLIENT_MESSAGES, split_client_message
 from tace.wire.message import Message
@@ -32,7 +31,7 @@ class Answer(NamedTuple):
 class Connection:
     """One HTTP/1.1 connection."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: QuietSite) -> None:
         self.transport = StringTransportWithDisconnection()
         self.protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         self.transport.protocol = self.protocol
@@ -97,7 +96,7 @@ def services(network: MemoryNetwork, node: TestNode) -> GatewayServices:
 
 def site_of(
     sessions: ClientSessions, clock: IReactorTime, files: Mapping[str, WebFile] | None = None
-) -> Site:
+) -> QuietSite:
     """Where the WebSocket would be, ``socket`` says so."""
     socket = Text(426, lambda: "a WebSocket")
     return make_site(socket, PollingSessions(sessions, clock), files, clock)

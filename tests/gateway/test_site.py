@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
+from tace.gateway.requests import BodyRoom
 from tace.gateway.sessions import ClientSessions
 from tace.gateway.site import IDLE_SECONDS, MAX_BODY_BYTES
 from tests.gateway.in_memory import Answer, Connection, services, site_of
@@ -126,6 +127,23 @@ class BoundsTests(SiteTestCase):
         self.ask("POST / HTTP/1.1\nHost: n\nTransfer-Encoding: chunked\n")
         self.send(b"fffff\r\n" + bytes(4096))
         self.assertEqual(aborted, ["cut off"])
+
+    def test_all_bodies_together(self) -> None:
+        """What connections send at the same time has a bound; what is over makes room."""
+        self.site.bodies = BodyRoom(250)
+        head = b"POST / HTTP/1.1\r\nHost: n\r\nContent-Length: 101\r\n\r\n"
+        first, second, third = (Connection(self.site) for _ in range(3))
+        for connection in (first, second):
+            connection.send(head + bytes(100))
+            self.assertTrue(connection.transport.connected)
+        self.assertEqual(self.site.bodies.held, 200)
+        third.send(head + bytes(100))
+        self.assertFalse(third.transport.connected)
+        first.send(b"x")
+        self.assertEqual(first.answer().status, 200)  # type: ignore[union-attr]
+        self.assertEqual(self.site.bodies.held, 100)
+        second.go()
+        self.assertEqual(self.site.bodies.held, 0)
 
     def test_headers_without_end(self) -> None:
         """A line longer than any should be."""

@@ -121,7 +121,8 @@ class ServingTests(WebSiteTestCase):
             "/index.html/",
             "/INDEX.HTML",
             "/assets/app-1f.js.gz",
-            "/ä",
+            "/%C3%A4",
+            "/%2e%2e/setup.cfg",
         ):
             answer = self.ask(path)
             self.assertEqual(answer.status, 404, path)

@@ -77,6 +77,13 @@ class LayOut(SynchronousTestCase):
             self.assertEqual(settings.ring.replicas, 3)
             self.assertEqual(settings.limits.requests_stamp_bits, 0)
 
+    def test_certificate(self) -> None:
+        """A node with a certificate is dialled with TLS, at the start that names it too."""
+        certificate = {"gateway.certificate_file": "/a.pem", "gateway.private_key_file": "/k.pem"}
+        first = lay_out(self.base, 1, None, certificate)
+        again = lay_out(self.base, 1, None, {})
+        self.assertEqual([plan.url for plan in (*first, *again)], ["https://127.0.0.1:8080"] * 2)
+
     def test_unchanged_files_are_left_alone(self) -> None:
         """A start that changes nothing writes nothing."""
         (plan,) = lay_out(self.base, 1, None, {})
