@@ -28,7 +28,7 @@ from tace.config import Settings
 from tace.core import Core, build_core
 from tace.errors import StartError, TaceError
 from tace.gateway.certificates import ReloadingCertificate
-from tace.gateway.polling import PollingSessions
+from tace.gateway.polling_sessions import PollingSessions
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.sessions import ClientSessions
 from tace.gateway.site import QuietSite, make_site

@@ -49,8 +49,9 @@ class Reading(SettingsCase):
         self.assertIsNone(settings.links.ca_file)
 
     def test_every_type_from_a_file(self) -> None:
-        """Whole numbers, numbers, text, lists and paths."""
+        """Whole numbers, numbers, text, lists, paths, yes or no."""
         settings = self.load(
+            "[gateway]\nweb = false\n"
             "[ring]\nreplicas = 3\nstabilize_quiet_seconds = 2\n"
             '[links]\nseeds = ["a.example:6512", "[::1]:7000"]\n'
             '[storage]\nkind = "memory"\n'
@@ -60,6 +61,7 @@ class Reading(SettingsCase):
         self.assertIs(type(settings.ring.stabilize_quiet_seconds), float)
         self.assertEqual(settings.links.seeds, ("a.example:6512", "[::1]:7000"))
         self.assertEqual(settings.storage.kind, "memory")
+        self.assertIs(settings.gateway.web, False)
 
     def test_every_type_from_the_environment(self) -> None:
         """The same from text; a list is separated by commas."""
@@ -71,6 +73,7 @@ class Reading(SettingsCase):
                 "TACE_LINKS_SEEDS": "a.example:6512, b.example:6512",
                 "TACE_NODE_DATA_DIR": "elsewhere",
                 "TACE_GATEWAY_LISTEN": "tcp:9000",
+                "TACE_GATEWAY_WEB": "False",
                 "TACE_LINKS_CA_FILE": "",
             },
         )
@@ -79,6 +82,7 @@ class Reading(SettingsCase):
         self.assertEqual(settings.links.seeds, ("a.example:6512", "b.example:6512"))
         self.assertEqual(settings.node.data_dir, Path("elsewhere"))
         self.assertEqual(settings.gateway.listen, "tcp:9000")
+        self.assertIs(settings.gateway.web, False)
         self.assertIsNone(settings.links.ca_file)
 
     def test_environment_wins(self) -> None:
@@ -164,6 +168,8 @@ class Mistakes(SettingsCase):
              "use a whole number, 1 to 32"),
             ('[links]\nlost_after_seconds = "3"', "[links] lost_after_seconds: '3' is not "
              "allowed; use a number, 0.1 to 300"),
+            ("[gateway]\nweb = 1", "[gateway] web: 1 is not allowed; use true or false"),
+            ('[gateway]\nweb = "no"', "[gateway] web: 'no' is not allowed; use true or false"),
             ("[node]\nnetwork = 1", "[node] network: 1 is not allowed; use text, 1 to 64 bytes"),
             ("[node]\ndata_dir = ''", "[node] data_dir: '' is not allowed; use a path"),
             ("[links]\nca_file = 1", "[links] ca_file: 1 is not allowed; use a path, or empty"),
@@ -258,6 +264,7 @@ class Writing(SettingsCase):
             "links.seeds": ("a:1", "b:2"),
             "links.call_timeout_seconds": 0.1,
             "ring.replicas": 3,
+            "gateway.web": False,
         }
         self.assertEqual(self.load(toml_text(values)), default_settings(**values))
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from tace.errors import DrainingNow, ProtocolError, TooMany
+from tace.errors import ProtocolError, TooMany
 from tace.gateway.frames import MAX_FRAMES
 from tace.gateway.session import ClientSession
 from tace.gateway.sessions import ClientSessions
+from tace.gateway.waiting import Messages, WaitingExchange, WaitingPoll
 from tace.wire.client import ClientRefused, encode_client_message
 
 EXCHANGE_SECONDS = 12.0
@@ -30,13 +30,10 @@ POLL_SECONDS = 25.0
 IDLE_SECONDS = 60.0
 MAX_BATCH_BYTES = 256 * 1024
 MAX_LATE_BYTES = 256 * 1024
-TOKEN_BYTES = 32
-
-Messages = list[bytes]
 
 
 class UnknownSession(Exception):
-    """No session has this token, or it has ended and its last word was collected."""
+    """No session has this token, or it has ended and its last word was fetched."""
 
 
 class BadPoll(Exception):
@@ -72,9 +69,9 @@ class PollingSession:
         self._waiting: deque[bytes] = deque()
         self._late = 0
         self._late_bytes = 0
-        self._awaited: dict[int, _Exchange] = {}
-        self._exchanges: dict[_Exchange, None] = {}
-        self._poll: _Poll | None = None
+        self._awaited: dict[int, WaitingExchange] = {}
+        self._exchanges: dict[WaitingExchange, None] = {}
+        self._poll: WaitingPoll | None = None
         self._polled = 0
         self._kept: Messages = []
         self._ended = False
@@ -100,7 +97,7 @@ class PollingSession:
         """
         self._touch()
         # Cancelled by whoever waits for it: its client is gone.
-        exchange = _Exchange(self._forget)
+        exchange = WaitingExchange(self._forget)
         self._exchanges[exchange] = None
         for message in messages:
             if self._late >= MAX_FRAMES or exchange.bytes >= MAX_BATCH_BYTES:
@@ -153,7 +150,7 @@ class PollingSession:
             return succeed(self._kept)
         if self._waiting or self._ended:
             return succeed(self._hand_out())
-        poll = self._poll = _Poll(self._let_go)
+        poll = self._poll = WaitingPoll(self._let_go)
         poll.timer = self._clock.callLater(POLL_SECONDS, self._answer_poll)
         return poll.deferred
 
@@ -202,7 +199,7 @@ class PollingSession:
 
     # -- exchanges -------------------------------------------------------------------------------
 
-    def _await(self, message: bytes, exchange: _Exchange) -> None:
+    def _await(self, message: bytes, exchange: WaitingExchange) -> None:
         request = _request_id(message)
         if not request:
             return
@@ -215,11 +212,11 @@ class PollingSession:
         self._awaited[request] = exchange
         exchange.awaited.add(request)
 
-    def _finish(self, exchange: _Exchange) -> None:
+    def _finish(self, exchange: WaitingExchange) -> None:
         self._forget(exchange)
         exchange.deferred.callback(exchange.answers)
 
-    def _forget(self, exchange: _Exchange) -> None:
+    def _forget(self, exchange: WaitingExchange) -> None:
         self._exchanges.pop(exchange, None)
         for request in exchange.awaited:
             if self._awaited.get(request) is exchange:
@@ -234,7 +231,7 @@ class PollingSession:
         if poll is not None:
             poll.answer(self._hand_out())
 
-    def _let_go(self, poll: _Poll) -> None:
+    def _let_go(self, poll: WaitingPoll) -> None:
         if self._poll is poll:
             self._poll = None
         poll.stop()
@@ -280,106 +277,6 @@ class PollingSession:
     def _idle_off(self) -> None:
         if self._idle.active():
             self._idle.cancel()
-
-
-class PollingSessions:
-    """The sessions that are polled, by token.
-
-    They may take half of the room that all clients of the node have: opening one costs a request,
-    a WebSocket costs a connection, and who has connections shall find room.
-    """
-
-    def __init__(self, sessions: ClientSessions, clock: IReactorTime) -> None:
-        self._sessions = sessions
-        self._clock = clock
-        self._max = max(1, sessions.max_sessions // 2)
-        self._by_digest: dict[bytes, PollingSession] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_digest)
-
-    def open(self) -> tuple[bytes, Messages]:
-        """A new session: its token, 32 random bytes, and what the node says first.
-
-        :raises TooMany: the node has as many clients as it takes.
-        :raises DrainingNow: it is about to stop.
-        """
-        services = self._sessions.services
-        if services.state() == "draining":
-            raise DrainingNow("this node is about to stop")
-        if not self._sessions.has_room() or len(self) >= self._max:
-            raise TooMany("this node has as many clients as it takes", retry_after_ms=10_000)
-        token = services.random_bytes(TOKEN_BYTES)
-        digest = _digest(token)
-
-        def gone(_: PollingSession) -> None:
-            del self._by_digest[digest]
-
-        polled = PollingSession(self._sessions, self._clock, gone)
-        self._by_digest[digest] = polled
-        return token, polled.open()
-
-    def find(self, token: bytes) -> PollingSession:
-        """Looked up by a hash, so that the time it takes tells nothing about other tokens.
-
-        :raises UnknownSession: there is none.
-        """
-        found = self._by_digest.get(_digest(token))
-        if found is None:
-            raise UnknownSession
-        return found
-
-    def discard_all(self) -> None:
-        """The node has stopped: no timer is left."""
-        for polled in list(self._by_digest.values()):
-            polled.discard()
-
-
-class _Exchange:
-    """One batch of requests and the answers that have come."""
-
-    def __init__(self, dropped: Callable[[_Exchange], None]) -> None:
-        self.awaited: set[int] = set()
-        self.answers: Messages = []
-        self.bytes = 0
-        self.timer: IDelayedCall | None = None
-        self.deferred: Deferred[Messages] = Deferred(lambda _: dropped(self))
-
-    @property
-    def complete(self) -> bool:
-        return not self.awaited
-
-    def answer(self, request: int, data: bytes) -> None:
-        self.awaited.discard(request)
-        self.answers.append(data)
-        self.bytes += len(data)
-
-    def stop(self) -> None:
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
-        self.timer = None
-
-
-class _Poll:
-    """A poll that waits."""
-
-    def __init__(self, dropped: Callable[[_Poll], None]) -> None:
-        self.timer: IDelayedCall | None = None
-        self.soon: IDelayedCall | None = None
-        self.deferred: Deferred[Messages] = Deferred(lambda _: dropped(self))
-
-    def answer(self, messages: Messages) -> None:
-        self.stop()
-        self.deferred.callback(messages)
-
-    def stop(self) -> None:
-        for timer in (self.timer, self.soon):
-            if timer is not None and timer.active():
-                timer.cancel()
-
-
-def _digest(token: bytes) -> bytes:
-    return sha256(token).digest()
 
 
 def _request_id(message: bytes) -> int:

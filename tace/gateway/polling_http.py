@@ -21,11 +21,11 @@ from tace.gateway.frames import join_frames, split_frames
 from tace.gateway.polling import (
     BadExchange,
     BadPoll,
-    Messages,
     PollingSession,
-    PollingSessions,
     UnknownSession,
 )
+from tace.gateway.polling_sessions import PollingSessions
+from tace.gateway.waiting import Messages
 from tace.wire.client import ClientRefused, encode_client_message
 
 PREFLIGHT_SECONDS = 86_400

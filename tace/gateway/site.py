@@ -10,8 +10,8 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from tace.gateway.frames import MAX_BODY_BYTES
-from tace.gateway.polling import PollingSessions
 from tace.gateway.polling_http import ExchangeResource, PollResource, SessionResource
+from tace.gateway.polling_sessions import PollingSessions
 from tace.gateway.requests import BodyRoom, BoundedRequest
 from tace.gateway.web_files import WebFile
 from tace.gateway.web_site import WebClient, set_page_headers

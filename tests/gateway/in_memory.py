@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.testing import StringTransportWithDisconnection
 
-from tace.gateway.polling import PollingSessions
+from tace.gateway.polling_sessions import PollingSessions
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.sessions import ClientSessions
 from tace.gateway.site import QuietSite, Text, make_site

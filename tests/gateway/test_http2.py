@@ -52,6 +52,9 @@ class Http2Client(Protocol):
             elif isinstance(event, h2.events.StreamEnded):
                 fields, body, done = self._answers.pop(event.stream_id)
                 done.callback(Answer(int(fields.pop(":status")), fields, bytes(body)))
+            elif isinstance(event, h2.events.ConnectionTerminated):
+                assert self.transport is not None
+                self.transport.loseConnection()
         self._flush()
 
     def connectionLost(self, reason: Any = None) -> None:

@@ -17,12 +17,12 @@ from tace.gateway.polling import (
     POLL_SECONDS,
     BadExchange,
     BadPoll,
-    Messages,
     PollingSession,
-    PollingSessions,
     UnknownSession,
 )
+from tace.gateway.polling_sessions import PollingSessions
 from tace.gateway.sessions import ClientSessions
+from tace.gateway.waiting import Messages
 from tace.wire.client import (
     Ack,
     AckAnswer,

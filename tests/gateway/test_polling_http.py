@@ -251,6 +251,12 @@ class GoneTests(PollingHttpTestCase):
         self.assert_says(self.wait(self.poll(token, 1), 0), 200, "draining")
         self.assertEqual(waiting.transport.value(), b"")
 
+    def test_the_site_waits_longer(self) -> None:
+        """Over HTTP/2 the site's own limit ends a connection on which only a poll waits."""
+        self.assertGreater(self.site.timeOut or 0, 2 * POLL_SECONDS)
+        self.assertGreater(POLL_SECONDS, EXCHANGE_SECONDS)
+        self.assertGreater(IDLE_SECONDS, 2 * POLL_SECONDS)
+
     def test_while_an_exchange_waits(self) -> None:
         """The answer comes by poll."""
         token, _ = self.open()

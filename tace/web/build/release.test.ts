@@ -1,67 +1,22 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { build } from "vite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BUDGET_BYTES, checkBudget, firstLoad } from "./budget.ts";
 import { filesBelow, hashesOf, sha256 } from "./files.ts";
-import { release, versionOf } from "./release.ts";
-
-const SERVICE_WORKER = fileURLToPath(new URL("../src/sw/sw.ts", import.meta.url));
-
-/** A page as tace's: an entry, something loaded later, a worker with something of its own. */
-const SITE = {
-  "index.html": '<!doctype html><title>x</title><script type="module" src="/main.ts"></script>',
-  "main.ts": `
-    import url from "./worker?worker&url";
-    import { shared } from "./shared";
-    import "./look.css";
-    document.title = shared;
-    new Worker(url, { type: "module" });
-    addEventListener("click", async () => (await import("./later")).go());`,
-  "later.ts": 'import { shared } from "./shared"; export const go = () => console.log(shared, 1);',
-  "shared.ts": 'export const shared = "shared";',
-  "worker.ts": 'onmessage = async () => (await import("./rare")).rare();',
-  "rare.ts": 'export const rare = () => postMessage("rare");',
-  "look.css": "body { margin: 0 }",
-  "public/icon.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
-};
+import { versionOf } from "./release.ts";
+import { builtSite } from "./testing/site.ts";
 
 let roots: string[];
 
-function site(more: Record<string, string> = {}): string {
+function directory(): string {
   const root = mkdtempSync(join(tmpdir(), "tace-release-"));
   roots.push(root);
-  for (const [path, text] of Object.entries({ ...SITE, ...more })) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
   return root;
 }
 
-async function built(root: string): Promise<string> {
-  await build({
-    root,
-    configFile: false,
-    logLevel: "silent",
-    build: { target: "es2023", modulePreload: { polyfill: false } },
-    worker: {
-      format: "es",
-      rolldownOptions: { output: { entryFileNames: "assets/[name]-[hash].js" } },
-    },
-    plugins: [
-      release({
-        version: "1.2.3",
-        serviceWorker: SERVICE_WORKER,
-        target: "es2023",
-        print: () => {},
-      }),
-    ],
-  });
-  return join(root, "dist");
-}
+const built = (more: Record<string, string> = {}): Promise<string> => builtSite(directory(), more);
 
 const text = (dist: string, path: string): string => readFileSync(join(dist, path), "utf8");
 
@@ -77,7 +32,7 @@ afterEach(() => {
 
 describe("a release", () => {
   it("lists every file with its hash, but not the list itself and not the compressed copies", async () => {
-    const dist = await built(site());
+    const dist = await built();
     const manifest = JSON.parse(text(dist, "files.json"));
     expect(manifest.version).toBe("1.2.3");
     const paths = Object.keys(manifest.files);
@@ -90,7 +45,7 @@ describe("a release", () => {
   });
 
   it("tells its service worker of every file but that one", async () => {
-    const dist = await built(site());
+    const dist = await built();
     const {
       "sw.js": own,
       "files.json": none,
@@ -107,12 +62,12 @@ describe("a release", () => {
   });
 
   it("has a service worker that loads nothing", async () => {
-    const code = text(await built(site()), "sw.js");
+    const code = text(await built(), "sw.js");
     expect(code).not.toMatch(/\bimport\b|importScripts/);
   });
 
   it("has compressed copies of the same bytes", async () => {
-    const dist = await built(site({ "public/words.txt": "word ".repeat(100) }));
+    const dist = await built({ "public/words.txt": "word ".repeat(100) });
     for (const path of ["words.txt", "sw.js", "files.json"]) {
       const bytes = gunzipSync(readFileSync(join(dist, `${path}.gz`)));
       expect(bytes.equals(readFileSync(join(dist, path)))).toBe(true);
@@ -120,7 +75,7 @@ describe("a release", () => {
   });
 
   it("is the same bytes wherever it is built", async () => {
-    const [here, there] = [await built(site()), await built(site())];
+    const [here, there] = [await built(), await built()];
     expect(hashesOf(here)).toEqual(hashesOf(there));
     for (const path of ["files.json", "files.json.gz", "index.html", "sw.js.gz"]) {
       expect(readFileSync(join(here, path)).equals(readFileSync(join(there, path)))).toBe(true);
@@ -128,15 +83,15 @@ describe("a release", () => {
   });
 
   it("changes its service worker with any file, so that browsers see a new release", async () => {
-    const before = text(await built(site()), "sw.js");
-    const after = text(await built(site({ "public/icon.svg": "<svg/>" })), "sw.js");
+    const before = text(await built(), "sw.js");
+    const after = text(await built({ "public/icon.svg": "<svg/>" }), "sw.js");
     expect(after).not.toBe(before);
   });
 });
 
 describe("the budget", () => {
   it("counts the page, its worker and the service worker, and not what is loaded later", async () => {
-    const weights = firstLoad(await built(site()));
+    const weights = firstLoad(await built());
     const names = weights.map(({ path }) => path.replace(/-[\w-]{8}\.js$/, ""));
     expect(names).toEqual(expect.arrayContaining(["assets/index", "assets/worker", "sw.js"]));
     expect(names).not.toContain("assets/later");
@@ -148,7 +103,7 @@ describe("the budget", () => {
   });
 
   it("counts what is imported statically, once", async () => {
-    const dist = await built(site());
+    const dist = await built();
     const entry = /src="\/(assets\/[^"]+)"/.exec(text(dist, "index.html"))?.[1] ?? "";
     writeFileSync(join(dist, "assets/deep.js"), 'export const deep = "deep";');
     writeFileSync(join(dist, "assets/more.js"), 'export { deep } from "./deep.js";');
@@ -162,8 +117,8 @@ describe("the budget", () => {
   it("stops a build that is too heavy", async () => {
     // Digits of a hash chain do not compress.
     const heavy = Array.from({ length: BUDGET_BYTES / 16 }, (_, n) => sha256(`${n}`)).join("");
-    const root = site({ "shared.ts": `export const shared = ${JSON.stringify(heavy)};` });
-    await expect(built(root)).rejects.toThrow("over the budget");
+    const building = built({ "shared.ts": `export const shared = ${JSON.stringify(heavy)};` });
+    await expect(building).rejects.toThrow("over the budget");
   });
 
   it("allows the budget itself, and not a byte more", () => {
@@ -175,7 +130,7 @@ describe("the budget", () => {
   });
 
   it("is not met by a build without a worker", async () => {
-    const dist = await built(site());
+    const dist = await built();
     for (const path of filesBelow(dist).filter((name) => name.startsWith("assets/worker-"))) {
       rmSync(join(dist, path));
     }
@@ -185,7 +140,9 @@ describe("the budget", () => {
 
 describe("the version", () => {
   it("is that of the Python package", () => {
-    const root = site({ "a.py": '"""x"""\n\n__version__ = "0.9.1"\n', "b.py": "" });
+    const root = directory();
+    writeFileSync(join(root, "a.py"), '"""x"""\n\n__version__ = "0.9.1"\n');
+    writeFileSync(join(root, "b.py"), "");
     expect(versionOf(join(root, "a.py"))).toBe("0.9.1");
     expect(() => versionOf(join(root, "b.py"))).toThrow("no __version__");
   });

@@ -83,6 +83,7 @@ export class Connection {
   #nodeClockOffsetMs = 0;
   #lastId = 0;
   #lost: TaceError | null = null;
+  readonly #endings = new Set<() => void>();
   #heardMs: number;
   #roundTripMs: number | null = null;
   #cancelTimer: () => void;
@@ -188,6 +189,18 @@ export class Connection {
   /** Ends it in good order. Requests under way fail with that reason. */
   close(reason: TaceError = new LinkLost("closed")): void {
     this.#giveUp(reason);
+  }
+
+  /** Calls once when it is over (at once when it is already); the answer takes that back. */
+  whenLost(call: () => void): () => void {
+    if (this.#lost) {
+      call();
+      return () => {};
+    }
+    this.#endings.add(call);
+    return () => {
+      this.#endings.delete(call);
+    };
   }
 
   // -- what comes ---------------------------------------------------------------------------------
@@ -320,6 +333,8 @@ export class Connection {
       each.cancelTimer();
       each.reject(reason);
     }
+    for (const call of this.#endings) call();
+    this.#endings.clear();
     this.events.onLost(reason);
   }
 }

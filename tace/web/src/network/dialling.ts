@@ -1,6 +1,6 @@
 /** Opens connections: by WebSocket, or by long polling where no WebSocket comes through. */
 
-import { LinkLost } from "../wire/errors";
+import { LinkLost, ProtocolError, Refusal } from "../wire/errors";
 import type { NodeAddress } from "./address";
 import { type Random, webSocketAgainAfter } from "./backoff";
 import { type Clock, delay } from "./clock";
@@ -37,10 +37,24 @@ export class Dialler {
    * Rejects with a Refusal when the node said why it will not, else with LinkLost or TimedOut.
    */
   readonly dial: Dial = async (address, signal) => {
-    const socket: Attempt<Connection> = (each) => this.#open(this.webSocket, address, each);
-    const polling: Attempt<Connection> = (each) => this.#open(this.polling, address, each);
+    let refused: Refusal | null = null;
+    const attempt =
+      (open: OpenTransport): Attempt<Connection> =>
+      async (each) => {
+        // A node that said why it will not would say it again on the other carrier.
+        if (refused) throw refused;
+        try {
+          return await this.#open(open, address, each);
+        } catch (error) {
+          if (error instanceof Refusal && !(error instanceof ProtocolError)) refused = error;
+          throw error;
+        }
+      };
+    const socket = attempt(this.webSocket);
+    const polling = attempt(this.polling);
     const blocked = this.#blocked.get(address.origin);
-    const first = blocked && blocked.untilMs > this.clock.now() ? [polling, socket] : [socket, polling];
+    const first =
+      blocked && blocked.untilMs > this.clock.now() ? [polling, socket] : [socket, polling];
     const tooLate = (late: Connection) => late.close();
     const connection = await firstOf(this.clock, first, POLLING_AFTER_MS, tooLate, signal);
     if (connection.carrier === "websocket") this.#blocked.delete(address.origin);
@@ -62,7 +76,7 @@ export class Dialler {
         this.#blocked.delete(address.origin);
         return connection;
       } catch (error) {
-        if (signal.aborted) throw error;
+        if (signal.aborted) throw signal.reason ?? error;
         this.#failedAgain(address);
       }
     }
@@ -84,11 +98,7 @@ export class Dialler {
     return blocked;
   }
 
-  async #open(
-    open: OpenTransport,
-    address: NodeAddress,
-    signal: AbortSignal,
-  ): Promise<Connection> {
+  async #open(open: OpenTransport, address: NodeAddress, signal: AbortSignal): Promise<Connection> {
     signal.throwIfAborted();
     const connection = new Connection(address, open, this.clock);
     const aborted = () => connection.close(new LinkLost("given up"));

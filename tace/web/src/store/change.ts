@@ -129,6 +129,15 @@ export class Change implements Reader {
     this.write({ table, key, row: null });
   }
 
+  /** A change on top of this one: it counts when it is merged, else nothing of it stays. */
+  branch(): Change & { merge(): void } {
+    const branch = new Change(this);
+    const merge = () => {
+      for (const write of branch.writes()) this.write(write);
+    };
+    return Object.assign(branch, { merge });
+  }
+
   /** Everything that was put or removed. */
   writes(): Write[] {
     return [...this.layer.values()].flatMap((table) => [...table.values()]);

@@ -1,20 +1,22 @@
 /** Single values that outlive a reload, by name and type. */
 
 import type { BackupState, Settings } from "../engine/contract";
+import type { OwnKeys } from "../engine/own";
+import type { Bytes } from "../wire/bytes";
 import type { Change, Reader } from "./change";
 
 export interface Metas {
   /** The recovery code's 16 bytes, until the person says that it is saved. */
-  recoveryCode: Uint8Array;
+  recoveryCode: Bytes;
   /** What the keys of this device are, as the crypto keeps them. */
-  ownKeys: unknown;
+  ownKeys: OwnKeys;
   /** From which export files are sealed: a non-extractable HKDF key. */
   exportBase: CryptoKey;
   name: string;
   settings: Settings;
   backup: BackupState;
   /** 32 bytes, pinned by the first node that was used. */
-  networkId: Uint8Array;
+  networkId: Bytes;
   /** The identity was restored elsewhere. */
   replaced: boolean;
   /** Origin of the node to collect at, when the user has chosen. */

@@ -6,8 +6,11 @@
  * that keys of the database read like what people see. Bytes that are only carried stay bytes.
  */
 
+import type { Prekey } from "../e2ee/prekeys";
 import type { Pair } from "../e2ee/session";
 import type { FileInfo, Identity, MessageId, MessageKind, MessageState } from "../engine/contract";
+import type { KnownNode } from "../network/known-nodes";
+import type { Bytes } from "../wire/bytes";
 
 /** 32 bytes of a device's id as 64 hexadecimal digits. */
 export type DeviceId = string;
@@ -33,7 +36,7 @@ export interface PersonRow {
   /** What they call themselves; "" when unknown. */
   name: string;
   /** Their record of kind 1 as it was found last. */
-  deviceList: Uint8Array | null;
+  deviceList: Bytes | null;
   /** When it was last asked for; 0: to be asked for. */
   lookedUpMs: number;
   /** The counter of the next thing we say to them. */
@@ -70,11 +73,11 @@ export interface DeviceRow {
   identity: Identity;
   device: DeviceId;
   /** Its record of kind 2; null where it only wrote to us so far. */
-  record: Uint8Array | null;
+  record: Bytes | null;
   /** What envelopes to it are sealed to, from its record or its handshake. */
-  inboxKey: Uint8Array | null;
+  inboxKey: Bytes | null;
   /** Where it wants our messages, once it said so. */
-  contactsMailbox: Uint8Array | null;
+  contactsMailbox: Bytes | null;
   introduction: Introduction;
   /** The counter after the last one placed of what it sent; null before the first. */
   nextShown: number | null;
@@ -128,9 +131,9 @@ export interface ReactionMark {
 
 /** A file that hangs on a message; what is needed to fetch it stands with it. */
 export interface FileRow extends FileInfo {
-  key: Uint8Array;
+  key: Bytes;
   expiresHours: number;
-  hashes: Uint8Array[];
+  hashes: Bytes[];
 }
 
 /** What is known of a message of ours on its way. */
@@ -150,7 +153,7 @@ export interface Delivery {
 /** The bytes of a file that is here. */
 export interface FileBytesRow {
   id: MessageId;
-  bytes: Uint8Array;
+  bytes: Bytes;
 }
 
 /**
@@ -179,7 +182,7 @@ export interface OutgoingRow {
   device: DeviceId | null;
   /** The message of the history that it carries (a part of). */
   message: MessageId | null;
-  content: Uint8Array;
+  content: Bytes;
   writtenMs: number;
   expiresHours: number;
   /** The message whose file has to be at the nodes before this is sent; null: nothing has. */
@@ -194,7 +197,7 @@ export interface ParcelRow {
   outgoing: number;
   device: DeviceId;
   envelopeId: string;
-  envelope: Uint8Array;
+  envelope: Bytes;
   /** It is for a mailbox that takes only stamped messages. */
   stamped: 0 | 1;
   state: "waiting" | "stored" | "acked";
@@ -211,14 +214,14 @@ export interface ParcelRow {
 /** An envelope that was opened and saved: what comes again is let go of without another look. */
 export interface OpenedRow {
   id: string;
-  secret: Uint8Array;
+  secret: Bytes;
   expiresHours: number;
 }
 
 /** An envelope that unsealed and could not be decrypted, kept for a day. */
 export interface UnreadableRow {
   id: string;
-  envelope: Uint8Array;
+  envelope: Bytes;
   peer: Identity;
   device: DeviceId;
   keptMs: number;
@@ -230,7 +233,7 @@ export interface PartRow {
   whole: MessageId;
   number: number;
   contentId: MessageId;
-  body: Uint8Array;
+  body: Bytes;
   keptMs: number;
 }
 
@@ -244,25 +247,19 @@ export interface ReceiptRow {
 /** The private halves of a prekey, as the crypto keeps them. */
 export interface PrekeyRow {
   id: number;
-  prekey: unknown;
+  prekey: Prekey;
 }
 
 /** A record of our own as it was last signed, and when a majority last had it. */
 export interface OwnRecordRow {
   key: string;
-  encoded: Uint8Array;
+  encoded: Bytes;
   publishedMs: number | null;
-}
-
-/** A node that may be dialled. */
-export interface NodeRow {
-  origin: string;
-  value: unknown;
 }
 
 export interface Rows {
   meta: MetaRow;
-  node: NodeRow;
+  node: KnownNode;
   prekey: PrekeyRow;
   ownRecord: OwnRecordRow;
   person: PersonRow;

@@ -46,7 +46,9 @@ async function install(): Promise<void> {
   await files.install();
   if (self.registration.active) {
     const waiting: ToPage = { type: "release-waiting", version: TACE_RELEASE.version };
-    for (const client of await self.clients.matchAll({ type: "window" })) {
+    // The pages are still the other worker's.
+    const all: ClientQueryOptions = { type: "window", includeUncontrolled: true };
+    for (const client of await self.clients.matchAll(all)) {
       client.postMessage(waiting);
     }
   }

@@ -23,7 +23,8 @@ type Taken = "label" | "value" | "onInput" | "onChange" | "size";
 
 export interface FieldProps
   extends Labelled,
-    Omit<InputHTMLAttributes<HTMLInputElement>, Taken | "icon"> {
+    Omit<InputHTMLAttributes<HTMLInputElement>, Taken | "role" | "type"> {
+  type?: "text" | "search" | "url" | "time" | "date" | "number";
   value: string;
   onInput: (value: string) => void;
   ref?: Ref<HTMLInputElement>;
@@ -31,10 +32,12 @@ export interface FieldProps
 
 export function Field({ label, hint, error, labelHidden, onInput, ...rest }: FieldProps) {
   const ids = useFieldIds(hint, error);
+  // Preact's type is a union over "type"; what remains of FieldProps is one case for all of them.
+  const attributes = rest as InputHTMLAttributes<HTMLInputElement>;
   return (
     <Frame {...{ label, hint, error, labelHidden, ids }}>
       <input
-        {...rest}
+        {...attributes}
         id={ids.control}
         class="field-control"
         aria-invalid={error ? "true" : undefined}
@@ -72,7 +75,7 @@ export function TextArea({ label, hint, error, labelHidden, onInput, ...rest }: 
 
 export interface SelectProps
   extends Labelled,
-    Omit<SelectHTMLAttributes<HTMLSelectElement>, Taken> {
+    Omit<SelectHTMLAttributes<HTMLSelectElement>, Taken | "role" | "multiple"> {
   value: string;
   options: { value: string; label: string }[];
   onChange: (value: string) => void;

@@ -2,13 +2,14 @@ import "./progress.css";
 
 /** Something takes a moment. It turns; with reduced motion it stands and fades. */
 export function Spinner({ size = "m", label }: { size?: "s" | "m" | "l"; label?: string }) {
-  return (
-    <span
-      class={`spinner spinner-${size}`}
-      role={label ? "img" : undefined}
-      aria-label={label}
-      aria-hidden={label ? undefined : "true"}
-    />
+  const shape = <span class={`spinner spinner-${size}`} aria-hidden="true" />;
+  return label === undefined ? (
+    shape
+  ) : (
+    <>
+      {shape}
+      <span class="visually-hidden">{label}</span>
+    </>
   );
 }
 

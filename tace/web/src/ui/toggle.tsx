@@ -23,6 +23,7 @@ export function Toggle({ label, hint, checked, disabled, onChange }: ToggleProps
           type="checkbox"
           role="switch"
           checked={checked}
+          aria-checked={checked}
           disabled={disabled ?? false}
           aria-describedby={hint ? `${id}-hint` : undefined}
           onChange={(event) => onChange(event.currentTarget.checked)}

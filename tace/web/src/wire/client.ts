@@ -201,12 +201,7 @@ export const RecordPublished = message("RecordPublished", 274, { state: word, co
 export type RecordPublished = MessageOf<typeof RecordPublished>;
 
 /** Stores a user record. */
-export const PublishRecord = request(
-  "PublishRecord",
-  275,
-  { record: userRecord },
-  RecordPublished,
-);
+export const PublishRecord = request("PublishRecord", 275, { record: userRecord }, RecordPublished);
 
 // -- what anyone may know -------------------------------------------------------------------------
 

@@ -78,8 +78,8 @@ function unsigned(most: bigint): Field<number> {
       if (whole < 0n || whole > most) throw new NotAsDeclared("a number out of range");
       return Number(whole);
     },
-    // MessagePack's shortest form is chosen for numbers only while they are exact.
-    write: (value) => (Number.isSafeInteger(value) ? value : BigInt(value)),
+    // The encoder writes larger numbers as floats; bigints it writes in 64 bits.
+    write: (value) => (value > 0xffff_ffff ? BigInt(value) : value),
   };
 }
 

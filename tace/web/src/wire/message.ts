@@ -9,7 +9,14 @@
 import { Decoder, Encoder } from "@msgpack/msgpack";
 import type { Bytes } from "./bytes";
 import { ProtocolError, UnknownMessage } from "./errors";
-import { type Field, type Given, NotAsDeclared, type Shape, structure, type Values } from "./fields";
+import {
+  type Field,
+  type Given,
+  NotAsDeclared,
+  type Shape,
+  structure,
+  type Values,
+} from "./fields";
 
 export interface MessageKind<S extends Shape> {
   readonly name: string;
@@ -47,7 +54,10 @@ export interface Arrived {
 }
 
 /** The values of a message that arrived, when it is of that kind. */
-export function valuesOf<S extends Shape>(arrived: Arrived, kind: MessageKind<S>): Values<S> | null {
+export function valuesOf<S extends Shape>(
+  arrived: Arrived,
+  kind: MessageKind<S>,
+): Values<S> | null {
   // Read by this very kind's fields.
   return arrived.kind.number === kind.number ? (arrived.values as Values<S>) : null;
 }

@@ -155,10 +155,7 @@ export async function tombstoneOf(envelope: Envelope, secret: Uint8Array): Promi
 }
 
 /** @throws Malformed wrong length, or the secret does not open that message's lock. */
-export async function parseTombstone(
-  mailbox: Uint8Array,
-  encoded: Uint8Array,
-): Promise<Tombstone> {
+export async function parseTombstone(mailbox: Uint8Array, encoded: Uint8Array): Promise<Tombstone> {
   if (encoded.length !== TOMBSTONE_BYTES) {
     throw new Malformed(`a tombstone has ${TOMBSTONE_BYTES} bytes, not ${encoded.length}`);
   }

@@ -1,0 +1,3 @@
+import type { Catalogue } from "../message";
+
+export const settings = {} as const satisfies Catalogue;

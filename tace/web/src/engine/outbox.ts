@@ -1,0 +1,614 @@
+/**
+ * The outbox: offers what is in it to nodes until the recipient has confirmed it.
+ *
+ * Everything in it is on this disk before anything leaves. It is let go of when the recipient's
+ * encrypted receipt comes; a node's proof that the recipient opened it makes it delivered, but the
+ * content stays until the receipt or its expiry, in case it could not be read.
+ */
+
+import type { Clock } from "../network/clock";
+import { type Connection, MAX_STAMP_BITS } from "../network/connection";
+import { NoNode, TooMuchWork } from "../network/errors";
+import type { Nodes } from "../network/nodes";
+import type { Change, Reader } from "../store/change";
+import type { Database } from "../store/database";
+import {
+  dueParcels,
+  encryptAnew,
+  makeWaitingDue,
+  outgoingOf,
+  overdue,
+  parcelsOf,
+  parcelsOfMessage,
+  removeOutgoing,
+  unaddressed,
+} from "../store/outbox";
+import type { OutgoingRow, ParcelRow } from "../store/rows";
+import { Turns } from "../store/turns";
+import { type Bytes, equal, hex } from "../wire/bytes";
+import { MAX_ENVELOPES, Send, type SendResult } from "../wire/client";
+import { Failure, ProtocolError, Refusal, type TaceError } from "../wire/errors";
+import { type Envelope, KIND_REQUESTS, lockOf, parseEnvelope, stampedFor } from "../wire/objects";
+import { type Addressing, latestHours, NoRecord, type Terms } from "./addressing";
+import type { Identity, MessageId } from "./contract";
+import { type Directory, NeverOnline } from "./directory";
+import type { Uploads } from "./files";
+import { summariseChanged } from "./history";
+import { News } from "./news";
+import { offered, progressOf } from "./progress";
+import type { Publisher } from "./publish";
+import { setMessageState } from "./states";
+import type { Stamper } from "./stamping";
+
+const HOUR_MS = 3_600_000;
+/** How many nodes may break under one flush before it is left for later. */
+const NODES_TRIED = 3;
+/** A batch leaves when its stamps have taken this long, so that the first do not wait for all. */
+const STAMPING_MS = 500;
+/** How long a recipient's records are taken as they are while the program runs. */
+export const LOOKED_UP_FOR_MS = 60_000;
+const UNCONFIRMED_MS = 30_000;
+/** Who has not confirmed for 30 s is looked up again, at most so often: they may have moved. */
+const RECHECK_MS = 120_000;
+/** How many contents are encrypted in one transaction. */
+const ADDRESSED_TOGETHER = 16;
+/** A connection that sent nothing for so long is closed: who only receives needs just one. */
+const IDLE_MS = 60_000;
+/** How much of what nodes said is remembered. */
+const MAX_REMEMBERED = 1024;
+
+export interface OutboxParts {
+  database: Database;
+  nodes: Nodes;
+  directory: Directory;
+  addressing: Addressing;
+  publisher: Publisher;
+  uploads: Uploads;
+  stamper: Stamper;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  chance: () => number;
+  publish: (news: News) => void;
+}
+
+interface Ready {
+  parcel: ParcelRow;
+  envelope: Envelope;
+}
+
+/** The one way to send. One flush at a time. */
+export class Outbox {
+  private readonly turns = new Turns();
+  private readonly dialling = new Turns();
+  private readonly wantedBits = new Map<string, number>();
+  private readonly removedSaid = new Set<string>();
+  private connection: Connection | null = null;
+  private avoided: Bytes | null = null;
+  private usedMs = 0;
+  private cancelIdle: (() => void) | null = null;
+  private isClosed = false;
+
+  constructor(private readonly parts: OutboxParts) {}
+
+  // -- what callers use ---------------------------------------------------------------------------
+
+  /**
+   * The outbox connection, opened when there is none, closed when it is not used.
+   *
+   * @throws NoNode none could be reached.
+   */
+  connected(): Promise<Connection> {
+    return this.dialling.run(async () => {
+      if (this.isClosed) throw new NoNode("closed");
+      if (!this.connection || this.connection.lost) {
+        const opened = await this.parts.nodes.connect(this.avoided);
+        if (this.isClosed) {
+          opened.close();
+          throw new NoNode("closed");
+        }
+        this.connection = opened;
+      }
+      this.usedMs = this.parts.clock.now();
+      this.cancelIdle ??= this.parts.clock.after(IDLE_MS, () => this.closeIfIdle());
+      return this.connection;
+    });
+  }
+
+  /**
+   * Publish what is due, encrypt what is not, offer everything whose time has come.
+   *
+   * @throws NoNode no node could be reached, or several broke in the middle.
+   * @throws ReplacedIdentity the identity was restored elsewhere.
+   */
+  flush(): Promise<void> {
+    return this.turns.run(async () => {
+      await this.dropExpired();
+      if (await this.hasWork()) await this.withNode((connection) => this.flushAt(connection));
+    });
+  }
+
+  /**
+   * Make sure that somebody's records are known and not older than that.
+   *
+   * @throws NeverOnline they have published none.
+   * @throws NoNode no node could be asked.
+   */
+  async lookUp(identity: Identity, maxAgeMs: number): Promise<void> {
+    await this.withNode((connection) => this.lookUpAt(connection, identity, maxAgeMs));
+  }
+
+  /**
+   * Make sure that this is still its identity's device.
+   *
+   * @throws ReplacedIdentity it is not.
+   * @throws NoNode no node could be asked.
+   */
+  async checkOwnRecords(): Promise<void> {
+    await this.withNode(async (connection) => {
+      await this.parts.publisher.check(connection);
+      await this.parts.nodes.learn(connection);
+    });
+  }
+
+  /**
+   * Hand envelopes to a node without keeping them: receipts.
+   *
+   * @throws NoNode no node took them.
+   */
+  async offer(envelopes: readonly Envelope[]): Promise<SendResult[]> {
+    const results: SendResult[] = [];
+    await this.withNode(async (connection) => {
+      while (results.length < envelopes.length) {
+        const batch = envelopes.slice(results.length, results.length + MAX_ENVELOPES);
+        const stamped: Envelope[] = [];
+        for (const envelope of batch) stamped.push(await this.stamped(connection, envelope));
+        results.push(...(await this.send(connection, stamped)));
+      }
+    });
+    return results;
+  }
+
+  /** Do something at a node that is used to send; at another one when that breaks or refuses. */
+  async ask<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return await this.withNode(work);
+  }
+
+  /** That node holds our leases: it should not see whom we write to, if there is another. */
+  avoid(nodeId: Bytes | null): void {
+    this.avoided = nodeId;
+    const { connection } = this;
+    if (!connection || !nodeId || connection.lost) return;
+    const isSame = equal(connection.challenge.nodeId, nodeId);
+    if (isSame && this.parts.nodes.others(nodeId)) {
+      connection.close();
+      this.connection = null;
+    }
+  }
+
+  /** The node that is used to send now. */
+  get origin(): string | null {
+    return this.connection && !this.connection.lost ? this.connection.address.origin : null;
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.cancelIdle?.();
+    this.cancelIdle = null;
+    this.connection?.close();
+    this.connection = null;
+  }
+
+  /** Connections are opened anew: the network has changed. */
+  reconnect(): void {
+    this.connection?.close();
+    this.connection = null;
+  }
+
+  // -- one flush ----------------------------------------------------------------------------------
+
+  private closeIfIdle(): void {
+    this.cancelIdle = null;
+    const left = this.usedMs + IDLE_MS - this.parts.clock.now();
+    if (left > 0) {
+      this.cancelIdle = this.parts.clock.after(left, () => this.closeIfIdle());
+      return;
+    }
+    this.connection?.close();
+    this.connection = null;
+  }
+
+  /** Is there anything to do at a node? */
+  private async hasWork(): Promise<boolean> {
+    const { database, publisher, uploads, clock } = this.parts;
+    const now = clock.now();
+    if ((await dueParcels(database.reader, now, 1)).length) return true;
+    if ((await unaddressed(database.reader)).length) return true;
+    if (await uploads.due(now)) return true;
+    for (const peer of await this.unconfirmed(now)) {
+      if (await this.isOutdated(peer, now)) return true;
+    }
+    return await publisher.due(now);
+  }
+
+  /** Everybody who has not confirmed something that was written a while ago. */
+  private async unconfirmed(nowMs: number): Promise<Identity[]> {
+    const outgoing = await this.parts.database.reader.all("outgoing");
+    const late = outgoing.filter(
+      (each) => each.device === null && each.writtenMs < nowMs - UNCONFIRMED_MS,
+    );
+    return [...new Set(late.map((each) => each.peer))];
+  }
+
+  private async isOutdated(identity: Identity, nowMs: number): Promise<boolean> {
+    const person = await this.parts.database.reader.get("person", identity);
+    if (!person) return false;
+    const age = nowMs - person.lookedUpMs;
+    return age < 0 || age >= RECHECK_MS;
+  }
+
+  private async flushAt(asked: Connection): Promise<void> {
+    const { nodes, publisher, uploads, clock } = this.parts;
+    const now = clock.now();
+    const isPublished = !(await publisher.due(now)) || (await this.tryPublish(asked, now));
+    for (const identity of await this.unconfirmed(now)) {
+      await this.tryLookUp(asked, identity, RECHECK_MS);
+    }
+    await uploads.upload(asked);
+    await this.addressAll(asked);
+    const connection = await this.offerAll(asked);
+    await nodes.learn(connection);
+    if (!isPublished && nodes.others(asked.challenge.nodeId)) {
+      // What is to be sent was sent all the same, and the next flush asks another one.
+      await this.leave(asked, new Refusal("not-published"));
+    }
+  }
+
+  /** False when the node will not. */
+  private async tryPublish(connection: Connection, nowMs: number): Promise<boolean> {
+    try {
+      await this.parts.publisher.publish(connection, nowMs);
+      return true;
+    } catch (error) {
+      if (error instanceof Refusal) return false;
+      throw error;
+    }
+  }
+
+  private async addressAll(connection: Connection): Promise<void> {
+    const { database } = this.parts;
+    const waiting = await unaddressed(database.reader);
+    const people = [...new Set(waiting.map((each) => each.peer))];
+    for (const peer of people) {
+      if (waiting.some((each) => each.peer === peer && each.device === null)) {
+        await this.tryLookUp(connection, peer, LOOKED_UP_FOR_MS);
+      }
+    }
+    for (let at = 0; at < waiting.length; at += ADDRESSED_TOGETHER) {
+      const left = await this.addressSome(connection, waiting.slice(at, at + ADDRESSED_TOGETHER));
+      for (const outgoing of left) await this.addressAfterLookUp(connection, outgoing);
+    }
+    if (!people.length) return;
+    await database.change(async (change) => {
+      // With all that waits for them already, so that it comes in its order.
+      for (const peer of people) await makeWaitingDue(change, peer);
+    });
+  }
+
+  /** Encrypt in one transaction; what is left where too little is known of the recipient. */
+  private async addressSome(
+    connection: Connection,
+    some: readonly OutgoingRow[],
+  ): Promise<OutgoingRow[]> {
+    return await this.parts.database.change(async (change) => {
+      const left: OutgoingRow[] = [];
+      for (const outgoing of some) {
+        const attempt = change.branch();
+        if (await this.address(attempt, connection, outgoing)) attempt.merge();
+        else left.push(outgoing);
+      }
+      return left;
+    });
+  }
+
+  private async address(
+    change: Change,
+    connection: Connection,
+    outgoing: OutgoingRow,
+  ): Promise<boolean> {
+    const { addressing, clock } = this.parts;
+    try {
+      return await addressing.address(change, outgoing.seq, termsOf(connection), clock.now());
+    } catch (error) {
+      if (error instanceof NoRecord) return false;
+      throw error;
+    }
+  }
+
+  private async addressAfterLookUp(connection: Connection, outgoing: OutgoingRow): Promise<void> {
+    const { database, clock } = this.parts;
+    const person = await database.reader.get("person", outgoing.peer);
+    const age = person ? clock.now() - person.lookedUpMs : -1;
+    if (age < 0 || age >= LOOKED_UP_FOR_MS) {
+      await this.tryLookUp(connection, outgoing.peer, 0);
+      if (!(await this.addressSome(connection, [outgoing])).length) return;
+    }
+    if (outgoing.device !== null) {
+      // A session was wanted with a device that nobody knows: a forged claim, or gone.
+      await database.change((change) => removeOutgoing(change, outgoing.seq));
+    }
+  }
+
+  private async lookUpAt(
+    connection: Connection,
+    identity: Identity,
+    maxAgeMs: number,
+  ): Promise<void> {
+    const { database, directory, clock } = this.parts;
+    const now = clock.now();
+    const person = await database.reader.get("person", identity);
+    const known = await directory.devices(database.reader, identity, now);
+    const age = person ? now - person.lookedUpMs : -1;
+    if (age >= 0 && age < maxAgeMs) {
+      if (known.length) return;
+      throw new NeverOnline();
+    }
+    await directory.lookUp(connection, identity, now);
+    const current = await directory.devices(database.reader, identity, now);
+    await database.change(async (change) => {
+      for (const outgoing of await outgoingOf(change, identity)) {
+        if (outgoing.addressed !== 1 || outgoing.device !== null) continue;
+        const parcels = await parcelsOf(change, outgoing.seq);
+        const reached = new Set(parcels.map((parcel) => parcel.device));
+        // They have a device that it was not encrypted for.
+        if (current.some((row) => !reached.has(row.device))) await encryptAnew(change, outgoing);
+      }
+    });
+  }
+
+  private async tryLookUp(
+    connection: Connection,
+    identity: Identity,
+    maxAgeMs: number,
+  ): Promise<void> {
+    try {
+      await this.lookUpAt(connection, identity, maxAgeMs);
+    } catch (error) {
+      // What is known will do, and where nothing is known it stays in the outbox.
+      if (!(error instanceof NeverOnline || error instanceof Refusal)) throw error;
+    }
+  }
+
+  /** Offer what is due; the connection that is in use afterwards. */
+  private async offerAll(first: Connection): Promise<Connection> {
+    const { database, nodes, clock } = this.parts;
+    let connection = first;
+    for (;;) {
+      const due = await dueParcels(database.reader, clock.now(), MAX_ENVELOPES);
+      if (!due.length) return connection;
+      const started = clock.now();
+      const batch = await this.ready(connection, due);
+      if (!batch.length) continue;
+      const results = await this.send(
+        connection,
+        batch.map(({ envelope }) => envelope),
+      );
+      const isStored = await this.apply(connection, batch, results);
+      if (!isStored && nodes.others(connection.challenge.nodeId)) {
+        // The next attempt, a quarter of a second from now, goes to another node.
+        const pauseMs = Math.max(...results.map((result) => result.retryAfterMs));
+        await this.leave(connection, new Refusal("not-stored"), pauseMs);
+        connection = await this.connected();
+      }
+      if (clock.now() - started >= STAMPING_MS) {
+        // What was written meanwhile does not wait for all the stamps that are to be made.
+        await this.addressAll(connection);
+      }
+    }
+  }
+
+  /** The first of what is due, with the stamps that the node wants. */
+  private async ready(connection: Connection, due: readonly ParcelRow[]): Promise<Ready[]> {
+    const { database, clock } = this.parts;
+    const started = clock.now();
+    const batch: Ready[] = [];
+    for (const parcel of due) {
+      const envelope = await parseEnvelope(parcel.envelope);
+      if (envelope.expiresHours * HOUR_MS <= started) {
+        // Sealed for a node that keeps nothing for as long as the message lives.
+        await database.change(async (change) => {
+          const outgoing = await change.get("outgoing", parcel.outgoing);
+          if (outgoing) await encryptAnew(change, outgoing);
+        });
+        continue;
+      }
+      // What needs no work does not wait for it.
+      if (batch[0] && parcel.stamped && !batch[0].parcel.stamped) break;
+      const stamped = await this.stamped(connection, envelope);
+      if (stamped !== envelope) {
+        await database.change(async (change) => {
+          const known = await change.get("parcel", parcel.seq);
+          if (known) change.put("parcel", { ...known, envelope: stamped.encoded });
+        });
+      }
+      batch.push({ parcel, envelope: stamped });
+      if (clock.now() - started >= STAMPING_MS) break;
+    }
+    return batch;
+  }
+
+  // -- results ------------------------------------------------------------------------------------
+
+  /** Note what became of them; false when one was not stored. */
+  private async apply(
+    connection: Connection,
+    batch: readonly Ready[],
+    results: readonly SendResult[],
+  ): Promise<boolean> {
+    const { database, nodes, clock, chance } = this.parts;
+    const now = clock.now();
+    const { nodeId } = connection.challenge;
+    const elsewhere = nodes.others(nodeId);
+    const news = new News();
+    const isStored = await database.change(async (change) => {
+      const messages = new Map<string, OutgoingRow>();
+      let all = true;
+      for (const [at, { parcel: sent, envelope }] of batch.entries()) {
+        const result = results[at];
+        const parcel = await change.get("parcel", sent.seq);
+        const outgoing = await change.get("outgoing", sent.outgoing);
+        // Confirmed, or encrypted anew, while it was on its way.
+        if (!result || !parcel || !outgoing) continue;
+        if (outgoing.message !== null) {
+          messages.set(`${outgoing.peer} ${outgoing.message}`, outgoing);
+        }
+        if (result.state === "stamp-required" && this.wants(nodeId, envelope, result)) {
+          // Stamped anew with what the mailbox wants, it goes out again at once.
+          continue;
+        }
+        if (this.mustBeSealedAnew(connection, outgoing, envelope, result)) {
+          await encryptAnew(change, outgoing);
+          all = all && result.state === "removed";
+          continue;
+        }
+        const isProved =
+          result.state === "acked" && equal(await lockOf(result.secret), envelope.lock);
+        const answer = { ...result, proved: isProved };
+        const after = offered(parcel, answer, now, chance, elsewhere);
+        change.put("parcel", after);
+        all = all && after.state !== "waiting";
+      }
+      for (const { peer, message } of messages.values()) {
+        if (message === null) continue;
+        await this.noteProgress(change, news, peer, message, connection.address.origin, now);
+      }
+      await summariseChanged(change, news);
+      return all;
+    });
+    this.parts.publish(news);
+    return isStored;
+  }
+
+  private async noteProgress(
+    change: Change,
+    news: News,
+    peer: Identity,
+    message: MessageId,
+    node: string,
+    nowMs: number,
+  ): Promise<void> {
+    const contents = await parcelsOfMessage(change, peer, message);
+    if (!contents.length) return;
+    const { state, copies, of } = progressOf(contents);
+    const refusal = contents.flat().find((parcel) => parcel.refusal)?.refusal ?? null;
+    await setMessageState(change, news, message, state, nowMs, { copies, of, node, refusal });
+  }
+
+  private mustBeSealedAnew(
+    connection: Connection,
+    outgoing: OutgoingRow,
+    envelope: Envelope,
+    result: SendResult,
+  ): boolean {
+    if (result.state === "too-far-ahead") {
+      return envelope.expiresHours > termsOf(connection).latestHours;
+    }
+    if (result.state !== "removed") return false;
+    // Their device could not unseal it: it has other keys than we thought. Nothing proves that, so
+    // it is taken from each node once for each content.
+    const said = `${hex(connection.challenge.nodeId)} ${outgoing.seq}`;
+    if (this.removedSaid.has(said)) return false;
+    if (this.removedSaid.size >= MAX_REMEMBERED) this.removedSaid.clear();
+    this.removedSaid.add(said);
+    return true;
+  }
+
+  private async dropExpired(): Promise<void> {
+    const { database, clock } = this.parts;
+    const now = clock.now();
+    const old = await overdue(database.reader, Math.floor(now / HOUR_MS));
+    if (!old.length) return;
+    const news = new News();
+    await database.change(async (change) => {
+      for (const outgoing of old) {
+        await removeOutgoing(change, outgoing.seq);
+        if (outgoing.message === null) continue;
+        await setMessageState(change, news, outgoing.message, "failed", now, {});
+        await dropRest(change, outgoing);
+      }
+      await summariseChanged(change, news);
+    });
+    this.parts.publish(news);
+  }
+
+  // -- nodes and stamps ---------------------------------------------------------------------------
+
+  private async withNode<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    let last: TaceError | null = null;
+    for (let tried = 0; tried < NODES_TRIED; tried += 1) {
+      const connection = await this.connected();
+      try {
+        return await work(connection);
+      } catch (error) {
+        if (!(error instanceof Failure || error instanceof Refusal)) throw error;
+        if (error instanceof NoNode) throw error;
+        last = error;
+        await this.leave(connection, error);
+      }
+    }
+    throw new NoNode(`no node could do it (${last?.message})`, last);
+  }
+
+  private async leave(connection: Connection, why: TaceError, pauseMs = 0): Promise<void> {
+    await this.parts.nodes.failed(connection.address, why, pauseMs);
+    connection.close();
+    if (this.connection === connection) this.connection = null;
+  }
+
+  private async send(
+    connection: Connection,
+    envelopes: readonly Envelope[],
+  ): Promise<readonly SendResult[]> {
+    const encoded = envelopes.map((envelope) => envelope.encoded);
+    const { results } = await connection.request(Send, { envelopes: encoded });
+    this.usedMs = this.parts.clock.now();
+    if (results.length !== envelopes.length) {
+      throw new ProtocolError("the node answered for another number of messages");
+    }
+    return results;
+  }
+
+  /**
+   * The envelope with the stamp that its mailbox asks for; itself where that is fine.
+   *
+   * @throws TooMuchWork the node wants more than any message is worth.
+   */
+  private async stamped(connection: Connection, envelope: Envelope): Promise<Envelope> {
+    const { nodeId, requestsStampBits } = connection.challenge;
+    const wanted = this.wantedBits.get(`${hex(nodeId)} ${hex(envelope.mailbox)}`) ?? 0;
+    const target = Math.max(requestsStampBits, wanted);
+    if (envelope.kind !== KIND_REQUESTS || (await stampedFor(envelope, target))) return envelope;
+    if (target > MAX_STAMP_BITS) throw new TooMuchWork(target);
+    return await this.parts.stamper.stamp(envelope, target);
+  }
+
+  /** Remember how much work a mailbox wants at that node; false where it was done, or is too much. */
+  private wants(nodeId: Bytes, envelope: Envelope, result: SendResult): boolean {
+    const bits = Number(/(\d{1,3})$/.exec(result.detail)?.[1] ?? Number.NaN);
+    if (!(bits > envelope.stampTarget && bits <= MAX_STAMP_BITS)) return false;
+    if (this.wantedBits.size >= MAX_REMEMBERED) this.wantedBits.clear();
+    this.wantedBits.set(`${hex(nodeId)} ${hex(envelope.mailbox)}`, bits);
+    return true;
+  }
+}
+
+/** The other parts of a text of which one expired. */
+async function dropRest(change: Change, outgoing: OutgoingRow): Promise<void> {
+  for (const other of await outgoingOf(change, outgoing.peer)) {
+    if (other.message === outgoing.message) await removeOutgoing(change, other.seq);
+  }
+}
+
+function termsOf(connection: Connection): Terms {
+  const { networkId, maxLifetimeHours } = connection.challenge;
+  return { networkId, latestHours: latestHours(connection.nodeNow / 1000, maxLifetimeHours) };
+}

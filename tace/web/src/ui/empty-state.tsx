@@ -1,0 +1,22 @@
+import type { ComponentChildren } from "preact";
+import "./empty-state.css";
+import { Icon, type IconName } from "./icon";
+
+/** Where there is nothing yet: what it is for, and the first thing to do. */
+export function EmptyState(props: {
+  icon: IconName;
+  title: string;
+  children?: ComponentChildren;
+  action?: ComponentChildren;
+}) {
+  return (
+    <div class="empty-state">
+      <span class="empty-state-sign">
+        <Icon name={props.icon} size="l" />
+      </span>
+      <h2>{props.title}</h2>
+      {props.children ? <div class="empty-state-text">{props.children}</div> : null}
+      {props.action}
+    </div>
+  );
+}
