@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -33,13 +33,15 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")
 _NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
 
 Answer = tuple[int, Messages]
+Methods = dict[bytes, Callable[[Any, Request], Any]]
 
 
 class _Endpoint(Resource):
     """One path: its methods, and what is the same for all of them."""
 
     isLeaf = True  # noqa: N815 - Twisted reads it by this name
-    methods: dict[bytes, Callable[[Any, Request], Any]]
+    methods: ClassVar[Methods]
+    """What each method does; it may raise what :meth:`render` turns into statuses."""
 
     def __init__(self, sessions: PollingSessions) -> None:
         Resource.__init__(self)
@@ -53,7 +55,7 @@ class _Endpoint(Resource):
             ("access-control-expose-headers", "tace-session"),
         ):
             request.setHeader(name, value)
-        if request.postpath:  # something below this path
+        if request.postpath:
             return _say(request, 404, [])
         if request.method == b"OPTIONS":
             return self._preflight(request)
@@ -102,7 +104,7 @@ class SessionResource(_Endpoint):
         request.setResponseCode(204)
         return b""
 
-    methods = {b"POST": _open, b"DELETE": _end}  # noqa: RUF012 - a table, never changed
+    methods: ClassVar[Methods] = {b"POST": _open, b"DELETE": _end}
 
 
 class ExchangeResource(_Endpoint):
@@ -116,7 +118,7 @@ class ExchangeResource(_Endpoint):
             raise session.malformed(error) from error
         return _answer_later(request, session.exchange(messages))
 
-    methods = {b"POST": _exchange}  # noqa: RUF012 - a table, never changed
+    methods: ClassVar[Methods] = {b"POST": _exchange}
 
 
 class PollResource(_Endpoint):
@@ -129,7 +131,7 @@ class PollResource(_Endpoint):
             raise BadPoll("tace-poll is a number from 1")
         return _answer_later(request, session.poll(int(number)))
 
-    methods = {b"GET": _poll}  # noqa: RUF012 - a table, never changed
+    methods: ClassVar[Methods] = {b"GET": _poll}
 
 
 def _token(request: Request) -> bytes:

@@ -5,12 +5,17 @@
  * as by a failed expectation. When one fails, what each page showed is kept, outside of the checkout.
  */
 
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import {
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from "playwright-core";
 import { test as bare, expect } from "vitest";
-import { CONTEXT, launch } from "./chromium.ts";
+import { CONTEXT, launch, launchOptions } from "./chromium.ts";
 import { LocalNetwork } from "./network.ts";
 import { Trouble } from "./trouble.ts";
 
@@ -34,19 +39,39 @@ export const test = bare
   })
   // biome-ignore-end lint/correctness/noEmptyPattern: see above
   .extend("trouble", () => new Trouble())
-  .extend("contexts", async ({ browser, trouble, task }, { onCleanup }) => {
-    const open: BrowserContext[] = [];
+  .extend("opened", async ({ trouble, task }, { onCleanup }) => {
+    /** Everything that is to be looked at, and closed, when the test is over. */
+    const opened: BrowserContext[] = [];
+    const profiles = await mkdtemp(join(tmpdir(), "tace-profiles-"));
     onCleanup(async () => {
       if (task.result?.state === "fail" || trouble.all.length > 0) {
-        await keepPictures(open, task.name);
+        await keepPictures(opened, task.name);
       }
-      await Promise.all(open.map((context) => context.close()));
+      await Promise.all(opened.map((context) => context.close()));
+      // Chromium may still be writing when it says that it is closed.
+      await rm(profiles, { recursive: true, force: true, maxRetries: 5 });
       expect(trouble.all).toEqual([]);
     });
-    /** A browser profile of its own; `whose` is for messages. */
+    return { contexts: opened, profiles };
+  })
+  .extend("contexts", ({ browser, opened, trouble }) => {
+    /** A browser of its own, gone with the test; `whose` is for messages. */
     return async (whose: string, options: BrowserContextOptions = {}): Promise<BrowserContext> => {
       const context = await browser.newContext({ ...CONTEXT, ...options });
-      open.push(context);
+      opened.contexts.push(context);
+      trouble.watch(context, whose);
+      return context;
+    };
+  })
+  .extend("profiles", ({ opened, trouble }) => {
+    /** A browser on disk: closed and opened again under the same name, it has kept what it had. */
+    return async (whose: string, options: BrowserContextOptions = {}): Promise<BrowserContext> => {
+      const context = await chromium.launchPersistentContext(join(opened.profiles, whose), {
+        ...CONTEXT,
+        ...launchOptions(),
+        ...options,
+      });
+      opened.contexts.push(context);
       trouble.watch(context, whose);
       return context;
     };

@@ -14,7 +14,9 @@ export function lazy<Props extends object>(
   let loaded: ComponentType<Props> | null = null;
   return function Lazy(props: Props) {
     const { t } = useI18n();
-    const [state, setState] = useState<"loading" | "ready" | "failed">(loaded ? "ready" : "loading");
+    const [state, setState] = useState<"loading" | "ready" | "failed">(
+      loaded ? "ready" : "loading",
+    );
     useEffect(() => {
       if (state !== "loading") return;
       let wanted = true;

@@ -5,13 +5,8 @@
  * on and the envelope lies in the outbox, or neither.
  */
 
-import {
-  type Body,
-  type Content,
-  decodeContents,
-  encodeContents,
-  Kind,
-} from "../e2ee/content";
+import { type Body, type Content, decodeContents, encodeContents, Kind } from "../e2ee/content";
+import type { RandomBytes } from "../e2ee/crypto";
 import { ROOM_WITH_HANDSHAKE } from "../e2ee/inner";
 import { split } from "../e2ee/parts";
 import { type DeviceRecord, parseDeviceRecord } from "../e2ee/records";
@@ -28,7 +23,6 @@ import { parseUserRecord } from "../wire/user-record";
 import type { Identity, MessageId } from "./contract";
 import type { Directory } from "./directory";
 import type { Own } from "./own";
-import type { RandomBytes } from "./own";
 
 const HOUR_MS = 3_600_000;
 /** How long a message waits for its recipient. */
@@ -202,7 +196,7 @@ export class Addressing {
       if (!record || record.record.expiresHours * HOUR_MS <= nowMs) {
         throw new NoRecord("the device's record is needed to start a session");
       }
-      pair = await start(pair, own, record, this.random, { now, fresh });
+      pair = await start(pair, own, record, { now, fresh });
       introduction = Introduction.NOT_SENT;
     }
     let sent = contents;

@@ -10,7 +10,7 @@ import type { Clock } from "../network/clock";
 import { type Connection, MAX_STAMP_BITS } from "../network/connection";
 import { NoNode, TooMuchWork } from "../network/errors";
 import type { Nodes } from "../network/nodes";
-import type { Change, Reader } from "../store/change";
+import type { Change } from "../store/change";
 import type { Database } from "../store/database";
 import {
   dueParcels,
@@ -37,8 +37,8 @@ import { summariseChanged } from "./history";
 import { News } from "./news";
 import { offered, progressOf } from "./progress";
 import type { Publisher } from "./publish";
-import { setMessageState } from "./states";
 import type { Stamper } from "./stamping";
+import { setMessageState } from "./states";
 
 const HOUR_MS = 3_600_000;
 /** How many nodes may break under one flush before it is left for later. */

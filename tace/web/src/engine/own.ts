@@ -3,8 +3,8 @@
 import { type Certificate, type DeviceKeys, makeDeviceKeys, signCertificate } from "../e2ee/device";
 import { exportBase } from "../e2ee/export";
 import type { OwnDevice } from "../e2ee/pqxdh";
-import { type IdentityKey, identityOf, type RecoveryCode } from "../e2ee/recovery";
 import { recordExpiryHours } from "../e2ee/records";
+import { type IdentityKey, identityOf, type RecoveryCode } from "../e2ee/recovery";
 import type { Change, Reader } from "../store/change";
 import { identityText } from "../store/ids";
 import { meta, setMeta } from "../store/meta";
@@ -13,9 +13,6 @@ import type { MailboxKey } from "../wire/mailbox-proof";
 import { KIND_CONTACTS, KIND_REQUESTS, mailboxId } from "../wire/objects";
 import type { Identity } from "./contract";
 import { DEFAULT_SETTINGS } from "./initial-state";
-
-/** That many random bytes. */
-export type RandomBytes = (count: number) => Bytes;
 
 const CERTIFICATE_RENEWED_AFTER_MS = 24 * 3_600_000;
 export const MAX_NAME = 64;

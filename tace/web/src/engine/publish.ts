@@ -196,7 +196,11 @@ export class Publisher {
     let known = await this.known(change, this.listKey);
     if (known && found && found.sequence > known.sequence) {
       // Newer than ours, and `check` saw that this device is on it.
-      change.put("ownRecord", { key: hex(this.listKey), encoded: found.encoded, publishedMs: null });
+      change.put("ownRecord", {
+        key: hex(this.listKey),
+        encoded: found.encoded,
+        publishedMs: null,
+      });
       known = found;
     }
     if (known && signedLately(known, nowMs)) return known.encoded;

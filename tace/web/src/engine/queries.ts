@@ -1,8 +1,8 @@
 /** What any tab answers from the database, whoever owns the engine. */
 
+import { contactCode, parseLink } from "../e2ee/link";
 import { identityOf, parseRecoveryCode, recoveryCodeText } from "../e2ee/recovery";
 import { safetyNumber } from "../e2ee/safety";
-import { contactCode, parseLink } from "../e2ee/link";
 import type { Reader } from "../store/change";
 import { identityPoint, identityText } from "../store/ids";
 import { messageNamed, page } from "../store/messages";

@@ -18,12 +18,11 @@ import { parseHandshake } from "../e2ee/pqxdh";
 import type { Prekey } from "../e2ee/prekeys";
 import { Junk, unseal } from "../e2ee/sealed";
 import { newPair, type Opened, receive } from "../e2ee/session";
-import { KEPT_MS } from "./retention";
 import { keepUnreadable, unreadableOf } from "../store/arrivals";
 import { type Change, prefix } from "../store/change";
 import type { Database } from "../store/database";
 import { identityPoint, identityText } from "../store/ids";
-import { amendPerson, countRequests, devicesOf, newDevice, newPerson } from "../store/people";
+import { addPerson, amendPerson, countRequests, devicesOf, newDevice } from "../store/people";
 import { type DeviceRow, Introduction, type PersonRow } from "../store/rows";
 import { type Bytes, hex } from "../wire/bytes";
 import type { Points } from "../wire/digest";
@@ -34,7 +33,8 @@ import type { Identity } from "./contract";
 import { listedDevices } from "./directory";
 import { addReceived, summariseChanged } from "./history";
 import { News } from "./news";
-import type { Own, RandomBytes } from "./own";
+import type { Own } from "./own";
+import { KEPT_MS } from "./retention";
 import { removeUnreadable, type Saved, saveContent, sendAgain } from "./saving";
 
 /** How many strangers may wait to be answered; what others write stays in the mailbox. */
@@ -65,7 +65,6 @@ export interface ReadingParts {
   own: Own;
   addressing: Addressing;
   points: Points;
-  random: RandomBytes;
 }
 
 export class Reading {
@@ -133,7 +132,7 @@ export class Reading {
   ): Promise<{ inner: Inner; secret: Bytes } | null> {
     try {
       const { inner, secret } = await unseal(envelope, this.parts.own.keys.inbox, networkId);
-      return { inner: parseInner(inner), secret };
+      return { inner: await parseInner(inner), secret };
     } catch (error) {
       if (error instanceof Junk || error instanceof Malformed) return null;
       throw error;
@@ -148,25 +147,23 @@ export class Reading {
     const isKnown = devices.some((row) => row.device === device);
     if (!isKnown && devices.length >= MAX_DEVICES) return false;
     if (person.standing !== "request") return true;
-    const query = { index: "byContent", range: prefix(identity), limit: MAX_REQUEST_MESSAGES } as const;
+    const query = {
+      index: "byContent",
+      range: prefix(identity),
+      limit: MAX_REQUEST_MESSAGES,
+    } as const;
     return (await change.keys("message", query)).length < MAX_REQUEST_MESSAGES;
   }
 
   /** False when it cannot be decrypted. */
-  private async open(
-    change: Change,
-    inner: Inner,
-    nowMs: number,
-    batch: Batch,
-  ): Promise<boolean> {
+  private async open(change: Change, inner: Inner, nowMs: number, batch: Batch): Promise<boolean> {
     const identity = identityText(inner.identity);
     const device = hex(inner.device);
-    const row =
-      (await change.get("device", [identity, device])) ?? newDevice(identity, device);
+    const row = (await change.get("device", [identity, device])) ?? newDevice(identity, device);
     const pair = row.pair ?? newPair(identityPoint(identity), inner.device);
     const own = await this.parts.own.device(nowMs);
     const prekeys = await this.prekeys(change, inner);
-    const outcome = await receive(pair, own, prekeys, inner, this.parts.random, nowMs / 1000);
+    const outcome = await receive(pair, own, prekeys, inner, nowMs / 1000);
     switch (outcome.outcome) {
       case "duplicate":
         return true;
@@ -190,7 +187,7 @@ export class Reading {
     let device: DeviceRow = { ...row, pair: outcome.pair };
     let person = await change.get("person", identity);
     if (!person) {
-      person = newPerson(identity, "request", nowMs);
+      person = await addPerson(change, identity, "request", nowMs);
       batch.news.chat(identity);
     }
     if (outcome.started && inner.handshake) {
@@ -318,11 +315,14 @@ export async function noteDevice(
   device: string,
   points: Points,
   nowMs: number,
-): Promise<void> {
+): Promise<News> {
+  const news = new News();
   const person = await change.get("person", identity);
-  if (!person?.deviceList) return;
+  if (!person?.deviceList) return news;
   const isListed = (await listedDevices(person.deviceList, points)).includes(device);
   const others = (await devicesOf(change, identity)).filter((row) => row.device !== device);
   if (!isListed) await amendPerson(change, identity, { unlistedDevice: true });
   else if (others.length) await amendPerson(change, identity, { newDeviceSinceMs: nowMs });
+  news.chat(identity);
+  return news;
 }

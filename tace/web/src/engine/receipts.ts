@@ -7,6 +7,7 @@
  */
 
 import { type Content, Kind } from "../e2ee/content";
+import type { RandomBytes } from "../e2ee/crypto";
 import { retryAfter } from "../network/backoff";
 import type { Clock } from "../network/clock";
 import type { Connection } from "../network/connection";
@@ -22,7 +23,6 @@ import { type Addressing, latestHours, NoRecord } from "./addressing";
 import type { Identity } from "./contract";
 import { type Directory, NeverOnline } from "./directory";
 import { LOOKED_UP_FOR_MS, type Outbox } from "./outbox";
-import type { RandomBytes } from "./own";
 
 /** A receipt waits at random up to this long, so that its time says little about the message's. */
 export const LATEST_MS = 2_000;
@@ -201,10 +201,7 @@ export class Receipts {
   }
 }
 
-async function ignoring(
-  kind: new (...args: never[]) => Error,
-  work: Promise<void>,
-): Promise<void> {
+async function ignoring(kind: new (...args: never[]) => Error, work: Promise<void>): Promise<void> {
   try {
     await work;
   } catch (error) {

@@ -1,11 +1,17 @@
 /** What was said, into the history: each kind of content (docs/protocol/e2ee.md, section 9). */
 
-import { type Body, type Content, decodeBody, encodeBody, Kind } from "../e2ee/content";
+import { type Body, type Content, decodeBody, encodeBody, Kind, READ } from "../e2ee/content";
 import { Joining, MAX_JOINING } from "../e2ee/parts";
 import { oweReceipt, partsOf, removeParts, wholesInParts } from "../store/arrivals";
 import type { Change } from "../store/change";
 import { messageByContent } from "../store/messages";
-import { confirmedBy, encryptAnew, outgoingOf, outgoingOfMessage, removeOutgoing } from "../store/outbox";
+import {
+  confirmedBy,
+  encryptAnew,
+  outgoingOf,
+  outgoingOfMessage,
+  removeOutgoing,
+} from "../store/outbox";
 import { amendPerson } from "../store/people";
 import {
   type DeviceId,
@@ -19,7 +25,7 @@ import { Malformed } from "../wire/errors";
 import type { Identity, MessageId } from "./contract";
 import { addReceived, applyChange, removeMessage } from "./history";
 import type { News } from "./news";
-import { READ } from "./receipt-states";
+
 import type { Placed } from "./showing";
 import { setMessageState } from "./states";
 

@@ -47,7 +47,7 @@ export class Showing {
 
   /** What a batch brought; resolves when all of it that may be shown is. */
   async arrived(messages: readonly MessageRow[], placed: readonly Placed[]): Promise<void> {
-    const now = this.clock.now();
+    const now = this.clock.now() / 1000;
     for (const { chat, device, counter } of placed) {
       const holdBack = await this.holdBack(chat, device);
       this.release(holdBack.offer(counter, null, now));
@@ -114,7 +114,7 @@ export class Showing {
   private async flushNow(): Promise<void> {
     if (this.stopped) return;
     if (!this.isCatchingUp) {
-      const now = this.clock.now();
+      const now = this.clock.now() / 1000;
       for (const holdBack of this.held.values()) this.release(holdBack.due(now));
     }
     const ready = this.ready;
@@ -134,7 +134,7 @@ export class Showing {
     const deadlines = [...this.held.values()].map((holdBack) => holdBack.deadline());
     const due = deadlines.filter((deadline) => deadline !== null);
     if (!due.length) return;
-    const wait = Math.max(0, Math.min(...due) - this.clock.now());
+    const wait = Math.max(0, Math.min(...due) * 1000 - this.clock.now());
     this.cancelTimer = this.clock.after(wait, () => {
       // What fails here is found again by the next look.
       this.flush().catch(() => undefined);

@@ -6,7 +6,13 @@ import type { MessageId, MessageState } from "./contract";
 import type { News } from "./news";
 
 /** What is never taken back: a node that loses a copy, or says so, does not unsay a receipt. */
-const RANK: Record<MessageState, number> = { saved: 0, failed: 0, stored: 1, delivered: 2, read: 3 };
+const RANK: Record<MessageState, number> = {
+  saved: 0,
+  failed: 0,
+  stored: 1,
+  delivered: 2,
+  read: 3,
+};
 
 /** A message of ours that is put into the history now. */
 export function newDelivery(parts: number, expiresMs: number): Delivery {

@@ -40,7 +40,7 @@ export class NodeAddress {
       throw new BadAddress("a node's address begins with http:// or https://");
     }
     // Only after the scheme is an http one does the parser know its default port.
-    const url = URL.parse(scheme + rest);
+    const url = URL.canParse(scheme + rest) ? new URL(scheme + rest) : null;
     if (!url?.hostname || url.port === "0") {
       throw new BadAddress("a node's address is a scheme, a host and a port");
     }

@@ -1,7 +1,6 @@
 /** The four HTTP requests that make a session of long polling (docs/protocol/client.md). */
 
-import type { Bytes } from "../wire/bytes";
-import { concat } from "../wire/bytes";
+import { type Bytes, concat } from "../wire/bytes";
 import { LinkLost, ProtocolError } from "../wire/errors";
 import { splitFrames } from "../wire/frames";
 import type { NodeAddress } from "./address";
@@ -29,12 +28,12 @@ export interface HttpAnswer {
  * breaks the protocol), or with the signal's reason.
  */
 export class HttpSession {
+  #token = "";
+
   constructor(
     private readonly fetch: Fetch,
     readonly address: NodeAddress,
   ) {}
-
-  #token = "";
 
   /** Begins a session; its first message is the challenge. */
   async open(signal: AbortSignal): Promise<HttpAnswer> {
@@ -51,14 +50,14 @@ export class HttpSession {
   /** Sends frames; resolves with the answers that came in time. */
   async exchange(body: Bytes, signal: AbortSignal): Promise<HttpAnswer> {
     const headers = { "Content-Type": "application/octet-stream" };
-    const init = { method: "POST", headers, body, signal };
-    return this.#answerOf(await this.#ask(EXCHANGE_PATH, init));
+    const init = { method: "POST", body, signal };
+    return this.#answerOf(await this.#ask(EXCHANGE_PATH, init, headers));
   }
 
   /** Waits for batch `number`, counted from 1. Asking again gives the same batch again. */
   async poll(number: number, signal: AbortSignal): Promise<HttpAnswer> {
     const headers = { [POLL_HEADER]: String(number) };
-    return this.#answerOf(await this.#ask(POLL_PATH, { method: "GET", headers, signal }));
+    return this.#answerOf(await this.#ask(POLL_PATH, { method: "GET", signal }, headers));
   }
 
   /** Ends it. Whether that arrives does not matter: a session nobody asks for ends by itself. */
@@ -71,9 +70,12 @@ export class HttpSession {
     this.#token = "";
   }
 
-  async #ask(path: string, init: RequestInit): Promise<Response> {
-    const headers: Record<string, string> = { ...(init.headers as Record<string, string>) };
-    if (this.#token) headers[SESSION_HEADER] = this.#token;
+  async #ask(
+    path: string,
+    init: RequestInit,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
+    const headers = this.#token ? { ...more, [SESSION_HEADER]: this.#token } : more;
     try {
       return await this.fetch(this.address.urlOf(path), {
         ...init,

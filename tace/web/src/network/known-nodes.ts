@@ -52,7 +52,11 @@ export class KnownNodes {
 
   static async load(store: NodeStore, clock: Clock, here: string): Promise<KnownNodes> {
     const known = new KnownNodes(store, clock, here);
-    for (const node of await store.nodes()) known.#nodes.set(node.origin, node);
+    for (const node of await store.nodes()) {
+      // In an imported book "here" is where the other page came from.
+      const source = node.source === "here" ? "met" : node.source;
+      known.#nodes.set(node.origin, { ...node, source });
+    }
     known.#nodes.set(here, { ...known.#known(here, "here"), source: "here" });
     return known;
   }

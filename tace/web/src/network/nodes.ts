@@ -49,7 +49,7 @@ export class Nodes {
     this.#parts = parts;
   }
 
-  /** Tried before all others; null: none is. */
+  /** Tried before all others (one that is `here` or was added); null: none is. */
   prefer(origin: string | null): void {
     this.#preferred = origin;
   }

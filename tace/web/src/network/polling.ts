@@ -21,7 +21,7 @@ const EXCHANGE_MS = 20_000;
 /** An answer that got lost is asked for again after these pauses; then the session is lost. */
 const AGAIN_MS = [250, 1_000, 2_000];
 
-/** Opens transports with this `fetch`. */
+/** Opens transports with this `fetch` (`(url, init) => fetch(url, init)`). */
 export function pollingTransport(fetch: Fetch, clock: Clock): OpenTransport {
   return (address, listener) => new PollingTransport(fetch, clock, address, listener);
 }

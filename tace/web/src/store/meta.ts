@@ -23,6 +23,8 @@ export interface Metas {
   chosenNode: string;
   /** When nodes were last asked for others. */
   learnedMs: number;
+  /** Where the count of what is said to a new person begins. */
+  counterFloor: number;
   /** The last number given to an outgoing content, a parcel or an arrival. */
   sequence: number;
 }

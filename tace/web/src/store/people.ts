@@ -2,20 +2,22 @@
 
 import type { Identity } from "../engine/contract";
 import { type Change, prefix, type Reader } from "./change";
+import { meta } from "./meta";
 import { type DeviceId, type DeviceRow, Introduction, type PersonRow } from "./rows";
 
 /** Somebody of whom nothing is known yet. */
-export function newPerson(
+function newPerson(
   identity: Identity,
   standing: PersonRow["standing"],
   nowMs: number,
+  nextCounter: number,
 ): PersonRow {
   return {
     identity,
     name: "",
     deviceList: null,
     lookedUpMs: 0,
-    nextCounter: 1,
+    nextCounter,
     alias: "",
     standing,
     verified: false,
@@ -32,6 +34,25 @@ export function newPerson(
     activeMs: nowMs,
     lastPlace: 0,
   };
+}
+
+/**
+ * Put in somebody of whom nothing is known.
+ *
+ * What is said to one person is counted for ever, also over a chat that was deleted and begun
+ * anew: so the count of whoever comes now begins above all that was ever deleted. That tells
+ * nobody who it was.
+ */
+export async function addPerson(
+  change: Change,
+  identity: Identity,
+  standing: PersonRow["standing"],
+  nowMs: number,
+): Promise<PersonRow> {
+  const floor = (await meta(change, "counterFloor")) ?? 1;
+  const person = newPerson(identity, standing, nowMs, floor);
+  change.put("person", person);
+  return person;
 }
 
 export function newDevice(identity: Identity, device: DeviceId): DeviceRow {

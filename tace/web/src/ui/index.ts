@@ -23,10 +23,13 @@ export {
   TextArea,
   type TextAreaProps,
 } from "./field";
+export { FileButton } from "./file-button";
 export { Icon, type IconName } from "./icon";
 export { ListButton, type ListButtonProps } from "./list-button";
+export { Logo } from "./logo";
 export { Menu, type MenuAnchor, MenuButton, type MenuItem, type MenuProps } from "./menu";
 export { Progress, Spinner } from "./progress";
 export { QrCode, QrModules } from "./qr-code";
+export { Screen, type ScreenProps } from "./screen";
 export { Tabs } from "./tabs";
 export { Toggle, type ToggleProps } from "./toggle";

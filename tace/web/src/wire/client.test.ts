@@ -45,8 +45,6 @@ describe("the vectors of client messages", () => {
     const arrived = CLIENT_MESSAGES.decode(vector.number, fromHex(vector.hex));
     expect(arrived.kind.name).toBe(name);
     expect(written(arrived.values)).toEqual(vector.fields);
-    const again = arrived.kind.fields.write(arrived.values as never);
-    expect(again).toEqual(positional(vector.fields));
     expect(hex(encodeBody(arrived.kind, arrived.values as never))).toBe(vector.hex);
   });
 

@@ -5,8 +5,7 @@
  * is not an answer.
  */
 
-import type { Bytes } from "./bytes";
-import { concat } from "./bytes";
+import { type Bytes, concat } from "./bytes";
 import { ProtocolError } from "./errors";
 import {
   bool,

@@ -297,6 +297,41 @@ describe("the frozen user record", () => {
   });
 });
 
+describe("whatever the bytes are", () => {
+  const objects = [
+    frozen.envelope,
+    frozen.tombstone,
+    frozen.removal,
+    frozen.node_record,
+    frozen.user_record,
+  ].map((object) => fromHex(object.hex));
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }),
+    fc
+      .tuple(fc.constantFrom(...objects), fc.nat(), fc.nat(255))
+      .map(([object, at, byte]) => object.map((old, index) => (index === at % 90 ? byte : old))),
+  );
+
+  it("reading an object gives it, or says what it is not", async () => {
+    await fc.assert(
+      fc.asyncProperty(bytes, async (data) => {
+        const readings = [
+          parseEnvelope(data),
+          parseTombstone(new Uint8Array(32), data),
+          parseRemoval(data, points),
+          parseNodeRecord(data, network, points),
+          parseUserRecord(data, points),
+        ];
+        for (const result of await Promise.allSettled(readings)) {
+          if (result.status === "fulfilled") continue;
+          expect([Malformed, BadRecord]).toContain(result.reason.constructor);
+        }
+      }),
+      { seed: 5, numRuns: 200 },
+    );
+  });
+});
+
 describe("frames in a body", () => {
   const message = encodeClientMessage(
     Challenge,

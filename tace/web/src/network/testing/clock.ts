@@ -75,3 +75,17 @@ export async function settle(turns = 4): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
+
+/**
+ * Goes round the event loop until that holds: for work whose turns cannot be counted, because
+ * other threads do it (WebCrypto).
+ *
+ * @throws Error it does not hold after 10,000 turns.
+ */
+export async function until(holds: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 10_000; turn += 1) {
+    if (holds()) return;
+    await settle(1);
+  }
+  throw new Error("what was waited for did not happen");
+}

@@ -23,6 +23,7 @@ export const app: Translated<typeof english> = {
   "nav.settings": "Einstellungen",
   "nav.network": "Netz",
   "nav.content": "Inhalt",
+  "nav.me": "{name}, dein Profil",
 
   "welcome.title": "Wähle einen Chat",
   "welcome.text":
@@ -38,7 +39,10 @@ export const app: Translated<typeof english> = {
   "status.offline-clock":
     "Die Uhr dieses Geräts geht falsch, darum lehnen Knoten es ab. Stelle die Uhr und versuche es dann noch einmal.",
   "status.offline-wrong-network": "Der Knoten gehört zu einem anderen Netz. Wähle einen anderen.",
-  "status.next-try": "Nächster Versuch in {time}",
+  "status.next-try": {
+    one: "Nächster Versuch in {count} Sekunde",
+    other: "Nächster Versuch in {count} Sekunden",
+  },
   "status.try-now": "Jetzt versuchen",
   "status.waiting": { one: "{count} Nachricht wartet", other: "{count} Nachrichten warten" },
   "status.failover": "{from} antwortet nicht. Du bist jetzt bei {to}.",
@@ -67,6 +71,8 @@ export const app: Translated<typeof english> = {
   "blocked.reload": "Neu laden",
 
   "start.title": "Wie heißt du?",
+  "start.invited":
+    "Jemand hat dir einen Kontakt geschickt. Wähle einen Namen, dann siehst du, wen du hinzufügst.",
   "start.name": "Spitzname",
   "start.name-hint": "Ihn sehen die, denen du schreibst. Du kannst ihn jederzeit ändern.",
   "start.name-missing": "Schreib etwas, woran man dich erkennt.",
@@ -129,6 +135,4 @@ export const app: Translated<typeof english> = {
   "notification.title": "tace",
   "notification.message": { one: "Eine neue Nachricht", other: "{count} neue Nachrichten" },
   "notification.request": "Jemand möchte dir schreiben",
-
-  "title.unread": "({count}) {page}",
 };

@@ -22,6 +22,7 @@ export const app = {
   "nav.settings": "Settings",
   "nav.network": "Network",
   "nav.content": "Content",
+  "nav.me": "{name}, your profile",
 
   "welcome.title": "Choose a chat",
   "welcome.text": "Or add somebody: all you need is their link, and all they need is yours.",
@@ -36,7 +37,10 @@ export const app = {
   "status.offline-clock":
     "This device's clock is wrong, so nodes refuse it. Set the clock, then try again.",
   "status.offline-wrong-network": "The node belongs to another network. Choose another node.",
-  "status.next-try": "Next try in {time}",
+  "status.next-try": {
+    one: "Next try in {count} second",
+    other: "Next try in {count} seconds",
+  },
   "status.try-now": "Try now",
   "status.waiting": { one: "{count} message waits", other: "{count} messages wait" },
   "status.failover": "{from} does not answer. You are now with {to}.",
@@ -61,6 +65,7 @@ export const app = {
   "blocked.reload": "Reload",
 
   "start.title": "What are you called?",
+  "start.invited": "Somebody sent you their contact. Choose a name, then you see whom you add.",
   "start.name": "Nickname",
   "start.name-hint": "People you write to see it. You can change it whenever you like.",
   "start.name-missing": "Write something that people will know you by.",
@@ -122,6 +127,4 @@ export const app = {
   "notification.title": "tace",
   "notification.message": { one: "A new message", other: "{count} new messages" },
   "notification.request": "Somebody wants to write to you",
-
-  "title.unread": "({count}) {page}",
 } as const satisfies Catalogue;
