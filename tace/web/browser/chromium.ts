@@ -11,6 +11,24 @@ import {
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
+/**
+ * What Chromium does of its own accord: asking Google about form fields, the time, what to load
+ * ahead; turning http into https. Playwright has such a list too, and the last one counts, so this
+ * one holds what matters of that.
+ */
+const OWN_ACCORD = [
+  "AimEnabled",
+  "AutofillServerCommunication",
+  "DestroyProfileOnBrowserClose",
+  "HttpsFirstBalancedModeAutoEnable",
+  "HttpsUpgrades",
+  "MediaRouter",
+  "NetworkTimeServiceQuerying",
+  "OptimizationHints",
+  "PaintHolding",
+  "PreconnectToSearch",
+];
+
 /** What every context has unless a test says otherwise. */
 export const CONTEXT: BrowserContextOptions = {
   locale: "en-GB",
@@ -30,8 +48,7 @@ export function launchOptions(): LaunchOptions {
     headless: true,
     // Chromium's sandbox does not work for root, as whom tests run in containers.
     chromiumSandbox: process.getuid?.() !== 0,
-    // Its own calls home have nothing to do with the page.
-    args: ["--disable-background-networking", "--disable-component-update"],
+    args: [`--disable-features=${OWN_ACCORD.join(",")}`],
   };
 }
 

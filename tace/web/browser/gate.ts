@@ -9,12 +9,23 @@ import { type AddressInfo, connect } from "node:net";
 import type { Duplex } from "node:stream";
 import type { BrowserContextOptions } from "playwright-core";
 
+/** One answer that came through to the browser. */
+export interface Passage {
+  url: string;
+  /** What the browser wants it for: "script", "worker", "serviceworker", "empty" for a fetch. */
+  destination: string;
+  /** Of the body as it travelled. */
+  bytes: number;
+}
+
 /** open: all of it. tunnels-blocked: no WebSocket, as behind many a company's proxy. shut: nothing. */
 export type GateState = "open" | "tunnels-blocked" | "shut";
 
 export class Gate {
   /** Every "host:port" that was asked for. */
   readonly asked = new Set<string>();
+  /** Plain requests, as each is over. */
+  readonly passed: Passage[] = [];
   private state: GateState = "open";
   private readonly server = createServer((incoming, answer) => this.forward(incoming, answer));
   private readonly inUse = new Set<Duplex>();
@@ -60,6 +71,12 @@ export class Gate {
     }
     const onward = request(url, { method: incoming.method, headers: incoming.headers });
     onward.on("response", (response) => {
+      const destination = String(incoming.headers["sec-fetch-dest"] ?? "");
+      const passage: Passage = { url: url.href, destination, bytes: 0 };
+      response.on("data", (data: Buffer) => {
+        passage.bytes += data.length;
+      });
+      response.on("end", () => this.passed.push(passage));
       answer.writeHead(response.statusCode ?? 502, response.headers);
       response.pipe(answer);
     });

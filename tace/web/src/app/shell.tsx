@@ -33,17 +33,17 @@ export function Shell({ showsCode }: { showsCode: boolean }) {
 
   return (
     <div class={here.at === "chats" ? "shell" : "shell shell-in-content"}>
-      <a
-        class="shell-skip visually-hidden"
-        href={hrefOf(here)}
-        onClick={(event) => {
-          event.preventDefault();
-          content.current?.focus();
-        }}
-      >
-        {t("app.skip-to-content")}
-      </a>
-      <div class="shell-notices">
+      <header class="shell-notices">
+        <a
+          class="shell-skip visually-hidden"
+          href={hrefOf(here)}
+          onClick={(event) => {
+            event.preventDefault();
+            content.current?.focus();
+          }}
+        >
+          {t("app.skip-to-content")}
+        </a>
         <OfflineNotice />
         <ReleaseNotice />
         {codeSaved ? null : (
@@ -61,8 +61,8 @@ export function Shell({ showsCode }: { showsCode: boolean }) {
             </Banner>
           </div>
         )}
-      </div>
-      <div class="shell-panes">
+      </header>
+      <main class="shell-panes">
         <nav class="shell-list" aria-label={t("app.nav.chats")}>
           <ListHead here={here} />
           <div class="shell-list-body">
@@ -70,10 +70,15 @@ export function Shell({ showsCode }: { showsCode: boolean }) {
           </div>
           <StatusLine />
         </nav>
-        <main ref={content} class="shell-content" tabIndex={-1} aria-label={t("app.nav.content")}>
+        <section
+          ref={content}
+          class="shell-content"
+          tabIndex={-1}
+          aria-label={t("app.nav.content")}
+        >
           <Content route={here} />
-        </main>
-      </div>
+        </section>
+      </main>
       {codeOpen ? <RecoveryCodeDialog onClose={() => setCodeOpen(false)} /> : null}
     </div>
   );

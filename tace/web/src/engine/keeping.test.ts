@@ -138,7 +138,7 @@ test("junk is removed from the mailbox", async () => {
 
 test("what is older than its chat's retention goes, with what hangs on it", async () => {
   const [ada, bob] = await acquainted();
-  await world.clock.advance(3 * 24 * 3_600_000);
+  await world.skip(3 * 24 * 3_600_000);
   await world.settled();
   await delivered(ada, await ada.say(bob, "three days later"));
   await ada.owner.setChat(bob.identity, { retentionDays: 2 });

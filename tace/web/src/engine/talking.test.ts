@@ -139,9 +139,9 @@ test("a page that ends in the middle loses nothing and says nothing twice", asyn
     texts.push(`step ${step}`);
     ids.push(await ada.say(bob, `step ${step}`));
     // Ever later after it was sent: before it is encrypted, offered, stored, pushed, acked ...
-    await world.clock.advance(step * 3);
+    await world.skip(step * 3);
     await ada.reload();
-    await world.clock.advance(step * 5);
+    await world.skip(step * 5);
     await bob.reload();
   }
   await delivered(ada, ids);
@@ -269,7 +269,7 @@ test("what nobody confirmed expires, and Retry sends it again", async () => {
   await bob.close();
   const id = await ada.say(bob, "are you well?");
   await world.until(async () => (await ada.message(id))?.state === "stored");
-  await world.clock.advance(15 * 24 * 3_600_000);
+  await world.skip(15 * 24 * 3_600_000);
   await world.until(async () => (await ada.message(id))?.state === "failed");
   world.network.mailboxes.clear();
   await bob.open();

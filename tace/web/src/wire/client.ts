@@ -45,6 +45,8 @@ export const MAX_ENVELOPES = 16;
 export const MAX_TOMBSTONES = 60;
 export const MAX_REMOVALS = 4;
 export const MAX_DEFERRED = 64;
+/** A sealed chunk of a file, as nodes keep it. */
+export const CHUNK_BYTES = 63_488;
 
 /** @throws TypeError the values are not as declared, or too long: this program's fault. */
 export function encodeClientMessage<S extends Shape>(
@@ -202,6 +204,22 @@ export type RecordPublished = MessageOf<typeof RecordPublished>;
 /** Stores a user record. */
 export const PublishRecord = request("PublishRecord", 275, { record: userRecord }, RecordPublished);
 
+export const BlobStored = message("BlobStored", 276, { state: word, copies: u8, of: u8 });
+export type BlobStored = MessageOf<typeof BlobStored>;
+
+/** Stores one sealed chunk of a file under its hash, until `expiresHours`. */
+export const PutBlob = request(
+  "PutBlob",
+  277,
+  { blob: bytes(CHUNK_BYTES), expiresHours: u32, stampTarget: u8, stampNonce: u63 },
+  BlobStored,
+);
+
+/** The chunk that was asked for; empty where nobody has it. */
+export const BlobFound = message("BlobFound", 278, { blob: bytes(0, CHUNK_BYTES) });
+
+export const GetBlob = request("GetBlob", 279, { hash: bytes32 }, BlobFound);
+
 // -- what anyone may know -------------------------------------------------------------------------
 
 /** Nodes to talk to: signed records (the answering node's own first), and the size it sees. */
@@ -252,6 +270,10 @@ export const CLIENT_MESSAGES = new MessageTable([
   FindRecord,
   RecordPublished,
   PublishRecord,
+  BlobStored,
+  PutBlob,
+  BlobFound,
+  GetBlob,
   NetworkInfo,
   GetNetwork,
   StatusInfo,

@@ -2,6 +2,7 @@
 
 import { webcrypto } from "node:crypto";
 import { points } from "../../e2ee/crypto";
+import type { Clock } from "../../network/clock";
 import { Dialler } from "../../network/dialling";
 import { VirtualClock } from "../../network/testing/clock";
 import { Database } from "../../store/database";
@@ -15,9 +16,18 @@ import { FakeNetwork } from "./network";
 export const HERE = "https://one.example";
 export const ELSEWHERE = "https://two.example";
 
+/** Whole milliseconds, as browsers give them. */
+function inWhole(clock: VirtualClock): Clock {
+  return {
+    now: () => Math.floor(clock.now()),
+    after: (milliseconds, call) => clock.after(Math.ceil(milliseconds), call),
+  };
+}
+
 /** A network of two nodes. */
 export class World {
-  readonly clock = new VirtualClock();
+  readonly virtual = new VirtualClock();
+  readonly clock = inWhole(this.virtual);
   readonly network = new FakeNetwork(this.clock, points);
   readonly one = this.network.add(HERE);
   readonly two = this.network.add(ELSEWHERE);
@@ -78,7 +88,7 @@ export class World {
       await this.turn();
       if (await isSo()) return;
       if (this.clock.now() >= end) throw new Error("it did not come about in time");
-      await this.clock.advance(100);
+      await this.virtual.advance(100);
     }
   }
 
@@ -86,9 +96,14 @@ export class World {
   async pass(milliseconds: number): Promise<void> {
     const end = this.clock.now() + milliseconds;
     while (this.clock.now() < end) {
-      await this.clock.advance(Math.min(100, end - this.clock.now()));
+      await this.virtual.advance(Math.min(100, end - this.clock.now()));
       await this.turn();
     }
+  }
+
+  /** Lets time pass without a look at what it brings about on the way. */
+  async skip(milliseconds: number): Promise<void> {
+    await this.virtual.advance(milliseconds);
   }
 
   /** Everybody is connected and has published. */
