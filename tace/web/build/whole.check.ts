@@ -21,7 +21,11 @@ function builtIn(root: string): string {
   }
   symlinkSync(join(WEB, "node_modules"), join(web, "node_modules"));
   const vite = join(WEB, "node_modules", "vite", "bin", "vite.js");
-  execFileSync(process.execPath, [vite, "build", "--logLevel", "error"], { cwd: web });
+  execFileSync(process.execPath, [vite, "build", "--logLevel", "error"], {
+    cwd: web,
+    // As package.json has it: under a test runner's own NODE_ENV it would be another build.
+    env: { ...process.env, NODE_ENV: "production" },
+  });
   return join(web, "dist");
 }
 

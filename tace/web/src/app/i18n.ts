@@ -5,7 +5,7 @@
  * area, which no start needs.
  */
 
-import { type ReadonlySignal, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { app } from "./catalogue/en/app";
@@ -152,5 +152,3 @@ export const I18nProvider = I18nContext.Provider;
 export function useI18n(): I18n {
   return useContext(I18nContext);
 }
-
-export type { Dates, Language, LanguageId, ReadonlySignal };

@@ -37,6 +37,8 @@ export interface ReceiptsParts {
   clock: Clock;
   chance: () => number;
   random: RandomBytes;
+  /** It failed for a reason that trying again does not mend. */
+  failed: (error: unknown) => void;
 }
 
 export class Receipts {
@@ -52,11 +54,12 @@ export class Receipts {
     this.within(this.parts.chance() * LATEST_MS);
   }
 
-  /** Send nothing more. */
-  stop(): void {
+  /** Send nothing more; resolves when what is under way is done. */
+  async stop(): Promise<void> {
     this.isStopped = true;
     this.timer?.cancel();
     this.timer = null;
+    await this.turns.run(async () => {});
   }
 
   private within(milliseconds: number): void {
@@ -66,7 +69,7 @@ export class Receipts {
     this.timer?.cancel();
     const cancel = this.parts.clock.after(milliseconds, () => {
       this.timer = null;
-      void this.sendQuietly();
+      this.sendQuietly().catch((error: unknown) => this.parts.failed(error));
     });
     this.timer = { dueMs, cancel };
   }

@@ -103,6 +103,7 @@ export class Running {
       clock,
       chance,
       random,
+      failed: (error) => this.failed(error),
     });
     this.showing = new Showing(database, clock, publish);
     this.flushing = new Flushing({
@@ -168,9 +169,9 @@ export class Running {
     if (this.isStopped) return;
     this.isStopped = true;
     this.cancelTidy();
-    this.receipts.stop();
     this.stamper.stop();
     this.outbox.close();
+    await this.receipts.stop();
     await this.following.stop();
     await this.flushing.stop();
     await this.showing.stop();

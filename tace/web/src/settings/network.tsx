@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { useEngine, useEngineEvents } from "../app/engine-context";
 import { errorText } from "../app/error-text";
-import { useI18n } from "../app/i18n";
+import { type I18n, useI18n } from "../app/i18n";
 import { hrefOf } from "../app/route";
 import { hostOf } from "../app/status-line";
 import type { EngineEvent, NodeView, RingView } from "../engine/contract";
@@ -65,7 +65,8 @@ function NodeList({ nodes, onChanged }: { nodes: NodeView[]; onChanged: () => vo
 }
 
 function NodeRow({ node, onChanged }: { node: NodeView; onChanged: () => void }) {
-  const { t, dates } = useI18n();
+  const i18n = useI18n();
+  const { t, dates } = i18n;
   const { calls } = useEngine();
   const { run } = useCommand();
   const host = hostOf(node.origin);
@@ -95,7 +96,7 @@ function NodeRow({ node, onChanged }: { node: NodeView; onChanged: () => void })
     node.lastSeenMs === null || node.health === "good"
       ? ""
       : t("settings.network.seen", { when: dates.relative(node.lastSeenMs, Date.now()) }),
-    node.lastFailure ?? "",
+    node.lastFailure === null ? "" : failureText(i18n, node.lastFailure),
     node.software,
   ].filter((fact) => fact !== "");
   return (
@@ -126,6 +127,12 @@ function NodeRow({ node, onChanged }: { node: NodeView; onChanged: () => void })
       ) : null}
     </li>
   );
+}
+
+/** A failure's code in words where there are some; else as the node said it. */
+function failureText(i18n: I18n, code: string): string {
+  const text = i18n.orElse(`errors.${code}`, "errors.unknown");
+  return text === i18n.t("errors.unknown") ? code : text;
 }
 
 /** Disc, half disc, cross, ring: read without colour; the words stand beside it. */

@@ -28,7 +28,7 @@ export function Profile() {
 
   return (
     <>
-      <section class="settings-group settings-me">
+      <section class="settings-me">
         <Avatar identity={me.identity} name={name} size="l" />
         <form class="settings-me-form" onSubmit={rename} noValidate>
           <Field
@@ -54,7 +54,7 @@ export function Profile() {
           )}
         </form>
       </section>
-      <section class="settings-group">
+      <section class="settings-group settings-after">
         <h2>{t("settings.profile.link")}</h2>
         <p class="muted">{t("settings.profile.link-hint")}</p>
         <QrCode text={me.link} label={t("settings.profile.qr")} />

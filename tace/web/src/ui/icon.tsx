@@ -73,7 +73,7 @@ export interface IconProps {
 }
 
 export function Icon({ name, label, size = "m" }: IconProps) {
-  const turning = DIRECTED.has(name) ? " icon-directed" : "";
+  const turning = DIRECTED.has(name) ? " icon-directed" : name === "more" ? " icon-dots" : "";
   return (
     <svg
       class={`icon icon-${size}${turning}`}

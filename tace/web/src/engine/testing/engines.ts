@@ -7,8 +7,10 @@ import { Dialler } from "../../network/dialling";
 import { VirtualClock } from "../../network/testing/clock";
 import { Database } from "../../store/database";
 import { databaseName } from "../../store/testing/database";
+import type { Bytes } from "../../wire/bytes";
 import type { Engine, EngineEvent, Message } from "../contract";
 import type { Environment } from "../environment";
+import { Own } from "../own";
 import { Owner } from "../owner";
 import { DatabaseQueries } from "../queries";
 import { FakeNetwork } from "./network";
@@ -69,6 +71,7 @@ export class World {
   async person(name: string): Promise<Person> {
     const person = await this.browser();
     await person.owner.create(name);
+    await person.reload();
     return person;
   }
 
@@ -130,6 +133,7 @@ export class Person {
   queries!: DatabaseQueries;
   readonly events: EngineEvent[] = [];
   private database!: Database;
+  private mailbox: Bytes | null = null;
   private drawn = 0;
 
   constructor(
@@ -145,6 +149,7 @@ export class Person {
       this.events.push(event);
       this.queries.heard(event);
     });
+    this.mailbox = (await Own.load(this.database.reader))?.contactsMailbox ?? null;
   }
 
   /** The page is gone, in the middle of whatever it did; and opened again. */
@@ -160,6 +165,12 @@ export class Person {
 
   get stored(): Database {
     return this.database;
+  }
+
+  /** Where contacts write to. */
+  get contactsMailbox(): Bytes {
+    if (!this.mailbox) throw new Error("nobody has started here");
+    return this.mailbox;
   }
 
   get identity(): string {

@@ -1,0 +1,84 @@
+/**
+ * A person at a page: what they would do and see, by the names that a screen reader has for it.
+ *
+ * The words come from the page's own English catalogue, so that a new wording breaks no test. Nothing
+ * waits for a time: each step waits for what it needs to see.
+ */
+
+import type { BrowserContext, Locator, Page } from "playwright-core";
+import { I18n } from "../src/app/i18n";
+
+const english = new I18n();
+const { t } = english;
+const LINK = /#tace1[0-9a-z]+$/;
+
+export class Person {
+  private constructor(
+    readonly page: Page,
+    readonly name: string,
+  ) {}
+
+  /** From the first load of a node's page to the list of chats. */
+  static async begin(context: BrowserContext, url: string, name: string): Promise<Person> {
+    const person = new Person(await context.newPage(), name);
+    await person.page.goto(url);
+    await person.page.getByRole("textbox", { name: t("app.start.name") }).fill(name);
+    await person.page.getByRole("button", { name: t("app.start.go"), exact: true }).click();
+    await person.dialog(t("app.code.title")).waitFor();
+    return person;
+  }
+
+  /** Somebody who is here already: after a reload, in another tab, in a browser opened again. */
+  static async back(context: BrowserContext, url: string, name: string): Promise<Person> {
+    const person = new Person(await context.newPage(), name);
+    await person.page.goto(url);
+    await person.home.waitFor();
+    return person;
+  }
+
+  /** The recovery code is not kept now: it stays to be had. */
+  async later(): Promise<void> {
+    const dialog = this.dialog(t("app.code.title"));
+    await dialog.getByRole("button", { name: t("app.code.later") }).click();
+    await dialog.waitFor({ state: "detached" });
+  }
+
+  /** Reads the recovery code and says, with its end typed as a proof, that it is saved. */
+  async saveRecoveryCode(): Promise<string> {
+    const dialog = this.dialog(t("app.code.title"));
+    await dialog.getByRole("button", { name: t("app.code.show") }).click();
+    // Its groups are told apart by place alone, which no role names.
+    const groups = await dialog.locator(".recovery-code-group").allTextContents();
+    await dialog.getByLabel(t("app.code.check")).fill(groups.slice(-2).join(" "));
+    await dialog.getByRole("button", { name: t("app.code.saved") }).click();
+    await dialog.waitFor({ state: "detached" });
+    return groups.join("-");
+  }
+
+  /** The link by which others write to this person. */
+  async link(): Promise<string> {
+    await this.at("settings/profile");
+    const text = await this.page.getByText(LINK).first().textContent();
+    return text?.trim() ?? "";
+  }
+
+  /** Until the status line says so. */
+  async connected(how: "connected" | "polling" | "connecting" | "offline"): Promise<void> {
+    await this.page.getByRole("link", { name: t(`app.status.${how}`) }).waitFor();
+  }
+
+  /** Goes to a place of the page without loading it anew. */
+  async at(place: string): Promise<void> {
+    await this.page.evaluate((hash) => {
+      location.hash = hash;
+    }, `#/${place}`);
+  }
+
+  private get home(): Locator {
+    return this.page.getByRole("navigation", { name: t("app.nav.chats") });
+  }
+
+  private dialog(title: string): Locator {
+    return this.page.getByRole("dialog", { name: title });
+  }
+}
