@@ -11,10 +11,14 @@ const MOST_SINGLE_CHATS = 16;
 export class LiveEngine {
   private readonly currentState;
   private readonly byIdentity = signal<ReadonlyMap<Identity, Chat> | null>(null);
-  /** Answers can overtake each other; a chat is taken over from the latest question about it. */
+  /**
+   * Answers can overtake each other, so questions are numbered: an answer counts where no later
+   * question about that chat, or about all chats, was asked.
+   */
   private asked = 0;
-  private readonly askedFor = new Map<Identity, number>();
   private listAsked = 0;
+  /** The latest question about each chat since the latest about all. */
+  private readonly chatAsked = new Map<Identity, number>();
 
   /** All chats of every standing, most recently active first; null until they are loaded. */
   readonly chats: ReadonlySignal<readonly Chat[] | null> = computed(() => {
@@ -55,13 +59,12 @@ export class LiveEngine {
     this.asked += 1;
     const mine = this.asked;
     this.listAsked = mine;
+    this.chatAsked.clear();
     this.calls.chats().then(
       (chats) => {
         if (this.listAsked !== mine) return;
         const next = new Map(chats.map((chat) => [chat.identity, chat]));
-        for (const [identity, asked] of this.askedFor) {
-          if (asked < mine) this.askedFor.delete(identity);
-        }
+        for (const identity of this.chatAsked.keys()) this.keep(next, identity);
         this.byIdentity.value = next;
       },
       // Only a broken database refuses; the engine tells that in its phase.
@@ -69,20 +72,27 @@ export class LiveEngine {
     );
   }
 
+  /** Asked about since the list was: what is known of it by then is newer, or about to be. */
+  private keep(next: Map<Identity, Chat>, identity: Identity): void {
+    const chat = this.byIdentity.value?.get(identity);
+    if (chat) next.set(identity, chat);
+    else if (this.byIdentity.value) next.delete(identity);
+  }
+
   private loadChat(identity: Identity): void {
     this.asked += 1;
     const mine = this.asked;
-    this.askedFor.set(identity, mine);
+    this.chatAsked.set(identity, mine);
     this.calls.chat(identity).then(
       (chat) => {
-        if (this.askedFor.get(identity) !== mine) return;
-        this.askedFor.delete(identity);
+        // A later question about all chats has cleared the map: its answer has this chat, too.
+        if (this.chatAsked.get(identity) !== mine) return;
         const next = new Map(this.byIdentity.value);
         if (chat) next.set(identity, chat);
         else next.delete(identity);
         this.byIdentity.value = next;
       },
-      () => this.askedFor.delete(identity),
+      () => undefined,
     );
   }
 }

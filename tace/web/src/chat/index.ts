@@ -1,11 +1,5 @@
-export function ChatList() {
-  return null;
-}
+/** Chats: the list, one conversation, and the search over all of them. */
 
-export function Conversation(_props: { identity: string; message: string | null }) {
-  return null;
-}
-
-export function SearchScreen() {
-  return null;
-}
+export { ChatList } from "./chat-list";
+export { Conversation } from "./conversation";
+export { SearchScreen } from "./search-screen";

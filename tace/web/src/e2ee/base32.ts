@@ -2,7 +2,7 @@
  * Crockford's base32 with a checksum: text that people read aloud, type and paste.
  *
  * The value and a checksum, bit after bit, most significant first, in characters of five bits. The
- * checksum is the first bits of H(label | value) and fills the last characters. Case does not
+ * checksum is the first bits of H(label ‖ value) and fills the last characters. Case does not
  * matter, spaces and hyphens are ignored, I and L are read as 1, O as 0.
  */
 
@@ -11,81 +11,100 @@ import { hash } from "./crypto";
 import type { E2eeLabel } from "./labels";
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const IGNORED = " \t\r\n-\u00a0\u2010\u2013";
+const ALIKE: Readonly<Record<string, number>> = { I: 1, L: 1, O: 0 };
+const IGNORED = /[ \t\r\n\-\u00a0\u2010\u2013]/;
 
-/** What was typed is not such a text; the message says why, for the person who typed it. */
-export class NotBase32 extends Error {}
+/** Why a text is not what it should be; each a key of the catalogue. */
+export type Flaw =
+  | { readonly flaw: "character"; readonly character: string; readonly at: number }
+  | { readonly flaw: "too-long" }
+  | { readonly flaw: "missing"; readonly count: number }
+  | { readonly flaw: "checksum" };
 
-/** One kind of text. */
-export interface CheckedBase32 {
-  /** Of the checksum, so that one kind is not taken for another. */
-  readonly label: E2eeLabel;
-  readonly valueBytes: number;
-  readonly characters: number;
+/** The text is damaged. */
+export class Damaged extends Error {
+  constructor(readonly why: Flaw) {
+    super(wordsFor(why));
+  }
 }
 
-/** Upper case, without separators. @throws RangeError the value has another length. */
-export async function encodeBase32(kind: CheckedBase32, value: Uint8Array): Promise<string> {
-  if (value.length !== kind.valueBytes) {
-    throw new RangeError(`the value has ${kind.valueBytes} bytes, not ${value.length}`);
-  }
-  const bits = (toBigInt(value) << checkBits(kind)) | (await check(kind, value));
-  let text = "";
-  for (let place = kind.characters - 1; place >= 0; place -= 1) {
-    text += ALPHABET[Number((bits >> BigInt(5 * place)) & 31n)];
-  }
-  return text;
-}
+/** One kind of text: how many bytes it holds and in how many characters. */
+export class CheckedBase32 {
+  /** @param label of the checksum, so that one kind is not taken for another. */
+  constructor(
+    private readonly label: E2eeLabel,
+    private readonly valueBytes: number,
+    readonly characters: number,
+  ) {}
 
-/** @throws NotBase32 says what is wrong. */
-export async function decodeBase32(kind: CheckedBase32, text: string): Promise<Bytes> {
-  let bits = 0n;
-  let found = 0;
-  for (const character of text) {
-    if (IGNORED.includes(character)) continue;
-    const value = valueOf(character);
-    if (value < 0) {
-      const shown = JSON.stringify(character);
-      throw new NotBase32(`${shown} (character ${found + 1}) is never part of it`);
+  /** Upper case, without separators. */
+  async encode(value: Bytes): Promise<string> {
+    if (value.length !== this.valueBytes) throw new RangeError("a value of another length");
+    let bits = (number(value) << BigInt(this.checkBits)) | (await this.check(value));
+    let text = "";
+    for (let place = 0; place < this.characters; place += 1) {
+      text = ALPHABET.charAt(Number(bits & 31n)) + text;
+      bits >>= 5n;
     }
-    found += 1;
-    bits = (bits << 5n) | BigInt(value);
-    if (found > kind.characters) {
-      throw new NotBase32(`it is too long: it has ${kind.characters} characters`);
+    return text;
+  }
+
+  /** @throws Damaged says what is wrong. */
+  async decode(text: string): Promise<Bytes> {
+    let bits = 0n;
+    let found = 0;
+    for (const character of text) {
+      if (IGNORED.test(character)) continue;
+      const upper = character.toUpperCase();
+      const value = ALIKE[upper] ?? ALPHABET.indexOf(upper);
+      if (value < 0 || upper.length !== 1) {
+        throw new Damaged({ flaw: "character", character, at: found + 1 });
+      }
+      found += 1;
+      if (found > this.characters) throw new Damaged({ flaw: "too-long" });
+      bits = (bits << 5n) | BigInt(value);
     }
+    if (found < this.characters) {
+      throw new Damaged({ flaw: "missing", count: this.characters - found });
+    }
+    const value = bytesOf(bits >> BigInt(this.checkBits), this.valueBytes);
+    const check = bits & ((1n << BigInt(this.checkBits)) - 1n);
+    if (check !== (await this.check(value))) throw new Damaged({ flaw: "checksum" });
+    return value;
   }
-  if (found < kind.characters) {
-    throw new NotBase32(`${kind.characters - found} of ${kind.characters} characters are missing`);
+
+  private get checkBits(): number {
+    return 5 * this.characters - 8 * this.valueBytes;
   }
-  const value = toBytes(bits >> checkBits(kind), kind.valueBytes);
-  if ((bits & ((1n << checkBits(kind)) - 1n)) !== (await check(kind, value))) {
-    throw new NotBase32("a character is wrong, or two are swapped");
+
+  private async check(value: Bytes): Promise<bigint> {
+    return number(await hash(this.label, value)) >> BigInt(256 - this.checkBits);
   }
-  return value;
 }
 
-function valueOf(character: string): number {
-  // Only ASCII: other letters whose upper case is an ASCII one are not what was written.
-  if (!/^[0-9a-z]$/i.test(character)) return -1;
-  const upper = character.toUpperCase();
-  if (upper === "I" || upper === "L") return 1;
-  return upper === "O" ? 0 : ALPHABET.indexOf(upper);
+function wordsFor(why: Flaw): string {
+  switch (why.flaw) {
+    case "character":
+      return `${JSON.stringify(why.character)} (character ${why.at}) is never part of it`;
+    case "too-long":
+      return "it is too long";
+    case "missing":
+      return `${why.count} characters are missing`;
+    case "checksum":
+      return "a character is wrong, or two are swapped";
+  }
 }
 
-function checkBits(kind: CheckedBase32): bigint {
-  return BigInt(5 * kind.characters - 8 * kind.valueBytes);
-}
-
-async function check(kind: CheckedBase32, value: Uint8Array): Promise<bigint> {
-  return toBigInt(await hash(kind.label, value)) >> (256n - checkBits(kind));
-}
-
-function toBigInt(bytes: Uint8Array): bigint {
+function number(bytes: Uint8Array): bigint {
   return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }
 
-function toBytes(value: bigint, length: number): Bytes {
-  return Uint8Array.from({ length }, (_, at) =>
-    Number((value >> BigInt(8 * (length - 1 - at))) & 0xffn),
-  );
+function bytesOf(value: bigint, length: number): Bytes {
+  const bytes = new Uint8Array(length);
+  let rest = value;
+  for (let at = length - 1; at >= 0; at -= 1) {
+    bytes[at] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
 }

@@ -1,50 +1,43 @@
 /**
- * ML-KEM-768 (FIPS 203): WebCrypto's where it has it, else one in JavaScript that is loaded then.
+ * ML-KEM-768 (FIPS 203): the browser's where it has one, else noble's, loaded when it is wanted.
  *
- * WebCrypto's private keys cannot be taken out. Those of the fallback are their 64-byte seed, as it
- * lies in the database: a program in this page could read it, which openly weakens only the part
- * that guards against quantum computers.
+ * A private half that the browser made cannot be read out. Noble's is the 64 bytes of its seed.
  */
 
 import type { Bytes } from "../wire/bytes";
-import { concat } from "../wire/bytes";
-import type { RandomBytes } from "./crypto";
 
 export const KEM_PUBLIC_BYTES = 1184;
 export const KEM_CIPHERTEXT_BYTES = 1088;
-/** d | z of FIPS 203, from which the key pair follows. */
 export const KEM_SEED_BYTES = 64;
-const MODULUS = 3329;
-const ENCODED_VECTOR_BYTES = 1152;
-const NAME = "ML-KEM-768";
+const KEM_SHARED_BYTES = 32;
 
-export interface KemKey {
-  /** A non-extractable key of WebCrypto, or the seed. */
-  readonly secret: CryptoKey | Bytes;
-  readonly public: Bytes;
+/** A decapsulation key: a CryptoKey, or the seed d ‖ z. */
+export type KemPrivateKey = CryptoKey | Bytes;
+
+export interface KemPair {
+  readonly privateKey: KemPrivateKey;
+  readonly publicKey: Bytes;
 }
 
-export interface Encapsulated {
-  /** 32 bytes. */
-  readonly shared: Bytes;
-  /** 1,088 bytes. */
-  readonly ciphertext: Bytes;
-}
+/** Not an ML-KEM-768 key or ciphertext. */
+export class NotAKemValue extends Error {}
 
-/** Public key (valid) to a shared secret and its ciphertext. */
-export type Encapsulate = (publicKey: Bytes) => Promise<Encapsulated>;
+/** What a start takes: public key → shared secret 32, ciphertext 1088. */
+export type Encapsulate = (publicKey: Bytes) => Promise<{ shared: Bytes; ciphertext: Bytes }>;
 
-/** What the types of TypeScript do not know of WebCrypto yet. */
-interface KemCrypto {
-  generateKey(name: string, extractable: boolean, usages: readonly string[]): Promise<CryptoKeyPair>;
+const ALGORITHM = "ML-KEM-768";
+
+/** The methods of the WebCrypto draft on modern algorithms, as far as they are used here. */
+interface KemSubtle {
+  generateKey(name: string, extractable: boolean, usages: string[]): Promise<CryptoKeyPair>;
   importKey(
-    format: string,
+    format: "raw-public",
     key: Bytes,
     name: string,
     extractable: boolean,
-    usages: readonly string[],
+    usages: string[],
   ): Promise<CryptoKey>;
-  exportKey(format: string, key: CryptoKey): Promise<ArrayBuffer>;
+  exportKey(format: "raw-public", key: CryptoKey): Promise<ArrayBuffer>;
   encapsulateBits(
     name: string,
     key: CryptoKey,
@@ -52,66 +45,101 @@ interface KemCrypto {
   decapsulateBits(name: string, key: CryptoKey, ciphertext: Bytes): Promise<ArrayBuffer>;
 }
 
-/** WebCrypto's ML-KEM, or null where it has none. */
-function native(): KemCrypto | null {
-  const { subtle } = crypto;
-  // The check is what the type says.
-  return "encapsulateBits" in subtle && "decapsulateBits" in subtle
-    ? (subtle as unknown as KemCrypto)
-    : null;
+let found: Promise<KemSubtle | null> | undefined;
+
+/** The browser's own, when it works: names of methods alone prove nothing while it is a draft. */
+function native(): Promise<KemSubtle | null> {
+  found ??= (async () => {
+    const subtle = crypto.subtle as unknown as Partial<KemSubtle>;
+    if (!subtle.encapsulateBits || !subtle.decapsulateBits) return null;
+    const whole = subtle as KemSubtle;
+    try {
+      const pair = await whole.generateKey(ALGORITHM, false, [
+        "encapsulateBits",
+        "decapsulateBits",
+      ]);
+      const raw = await whole.exportKey("raw-public", pair.publicKey);
+      return raw.byteLength === KEM_PUBLIC_BYTES ? whole : null;
+    } catch {
+      return null;
+    }
+  })();
+  return found;
 }
 
-async function fallback() {
-  const { ml_kem768 } = await import("@noble/post-quantum/ml-kem.js");
-  return ml_kem768;
+async function noble() {
+  return (await import("@noble/post-quantum/ml-kem.js")).ml_kem768;
 }
 
-/** @param random for the seed where WebCrypto has no ML-KEM. */
-export async function generateKem(random: RandomBytes): Promise<KemKey> {
-  const subtle = native();
-  if (!subtle) return await kemFromSeed(random(KEM_SEED_BYTES));
-  const pair = await subtle.generateKey(NAME, false, ["decapsulateBits"]);
-  const exported = await subtle.exportKey("raw-public", pair.publicKey);
-  return { secret: pair.privateKey, public: new Uint8Array(exported) };
-}
-
-export async function kemFromSeed(seed: Bytes): Promise<KemKey> {
-  const { publicKey } = (await fallback()).keygen(seed);
-  return { secret: seed, public: concat(publicKey) };
-}
-
-export const encapsulate: Encapsulate = async (publicKey) => {
-  const subtle = native();
-  if (!subtle) {
-    const { sharedSecret, cipherText } = (await fallback()).encapsulate(publicKey);
-    return { shared: concat(sharedSecret), ciphertext: concat(cipherText) };
+export async function makeKemPair(): Promise<KemPair> {
+  const subtle = await native();
+  if (subtle) {
+    const pair = await subtle.generateKey(ALGORITHM, false, ["encapsulateBits", "decapsulateBits"]);
+    const publicKey = new Uint8Array(await subtle.exportKey("raw-public", pair.publicKey));
+    return { privateKey: pair.privateKey, publicKey };
   }
-  const key = await subtle.importKey("raw-public", publicKey, NAME, true, ["encapsulateBits"]);
-  const { sharedKey, ciphertext } = await subtle.encapsulateBits(NAME, key);
-  return { shared: new Uint8Array(sharedKey), ciphertext: new Uint8Array(ciphertext) };
+  return await kemPairFromSeed(crypto.getRandomValues(new Uint8Array(KEM_SEED_BYTES)));
+}
+
+/** The pair of FIPS 203's seed d ‖ z, 64 bytes; its private half is that seed. */
+export async function kemPairFromSeed(seed: Bytes): Promise<KemPair> {
+  const { publicKey } = (await noble()).keygen(seed);
+  return { privateKey: seed, publicKey: new Uint8Array(publicKey) };
+}
+
+/** @throws NotAKemValue the key is not one (FIPS 203, 7.2). */
+export const encapsulate: Encapsulate = async (publicKey) => {
+  checkLength(publicKey, KEM_PUBLIC_BYTES);
+  const subtle = await native();
+  if (subtle) {
+    const key = await importPublic(subtle, publicKey);
+    const { sharedKey, ciphertext } = await subtle.encapsulateBits(ALGORITHM, key);
+    return { shared: new Uint8Array(sharedKey), ciphertext: new Uint8Array(ciphertext) };
+  }
+  try {
+    const { sharedSecret, cipherText } = (await noble()).encapsulate(publicKey);
+    return { shared: new Uint8Array(sharedSecret), ciphertext: new Uint8Array(cipherText) };
+  } catch {
+    throw new NotAKemValue("not an encapsulation key");
+  }
 };
 
-/** The shared secret, 32 bytes; of a ciphertext that was changed, another one. */
-export async function decapsulate(key: KemKey, ciphertext: Bytes): Promise<Bytes> {
-  if (ciphertext.length !== KEM_CIPHERTEXT_BYTES) {
-    throw new RangeError(`a ciphertext has ${KEM_CIPHERTEXT_BYTES} bytes`);
+/** @throws NotAKemValue not a ciphertext. A wrong one gives another secret, and no error. */
+export async function decapsulate(privateKey: KemPrivateKey, ciphertext: Bytes): Promise<Bytes> {
+  checkLength(ciphertext, KEM_CIPHERTEXT_BYTES);
+  if (privateKey instanceof Uint8Array) {
+    const kem = await noble();
+    const { secretKey } = kem.keygen(privateKey);
+    return new Uint8Array(kem.decapsulate(ciphertext, secretKey)).slice(0, KEM_SHARED_BYTES);
   }
-  if (key.secret instanceof Uint8Array) {
-    const kem = await fallback();
-    return concat(kem.decapsulate(ciphertext, kem.keygen(key.secret).secretKey));
-  }
-  const subtle = native();
-  if (!subtle) throw new Error("a key of WebCrypto's ML-KEM where there is none");
-  return new Uint8Array(await subtle.decapsulateBits(NAME, key.secret, ciphertext));
+  const subtle = await native();
+  // A browser that lost its ML-KEM has lost the keys it made with it.
+  if (!subtle) throw new NotAKemValue("this browser no longer has ML-KEM");
+  return new Uint8Array(await subtle.decapsulateBits(ALGORITHM, privateKey, ciphertext));
 }
 
-/** The input check of FIPS 203, 7.2: the length, and every coefficient below the modulus. */
-export function isEncapsulationKey(key: Uint8Array): boolean {
-  if (key.length !== KEM_PUBLIC_BYTES) return false;
-  for (let at = 0; at < ENCODED_VECTOR_BYTES; at += 3) {
-    const [first, middle, last] = [key[at]!, key[at + 1]!, key[at + 2]!];
-    if ((first | ((middle & 15) << 8)) >= MODULUS) return false;
-    if (((middle >> 4) | (last << 4)) >= MODULUS) return false;
+/** The check of FIPS 203, 7.2. @throws NotAKemValue */
+export async function checkKemPublic(publicKey: Bytes): Promise<void> {
+  checkLength(publicKey, KEM_PUBLIC_BYTES);
+  // 768 numbers of 12 bits, little-endian, each below q = 3329, then the 32 bytes of rho.
+  for (let at = 0; at < KEM_PUBLIC_BYTES - 32; at += 3) {
+    const [a, b, c] = [publicKey[at]!, publicKey[at + 1]!, publicKey[at + 2]!];
+    if ((((b & 15) << 8) | a) >= 3329 || ((c << 4) | (b >> 4)) >= 3329) {
+      throw new NotAKemValue("not an encapsulation key");
+    }
   }
-  return true;
+}
+
+async function importPublic(subtle: KemSubtle, publicKey: Bytes): Promise<CryptoKey> {
+  await checkKemPublic(publicKey);
+  try {
+    return await subtle.importKey("raw-public", publicKey, ALGORITHM, true, ["encapsulateBits"]);
+  } catch (error) {
+    if (error instanceof DOMException) throw new NotAKemValue("not an encapsulation key");
+    throw error;
+  }
+}
+
+function checkLength(value: Uint8Array, length: number): void {
+  if (value.length !== length) throw new NotAKemValue(`${length} bytes are wanted`);
 }

@@ -125,7 +125,11 @@ export class Following {
       }
       this.lost = null;
       this.connection = null;
-      if (this.ending.signal.aborted) return;
+      if (this.ending.signal.aborted) {
+        // It may have opened after it was told to end.
+        this.parts.inbox.close();
+        return;
+      }
       failures += 1;
       await showing.interrupted();
       // A connection that broke is replaced at once.

@@ -52,7 +52,7 @@ test("the code alone: same identity, and contacts' next messages arrive", async 
   await world.until(async () => (await fresh.queries.chats()).length === 1, 300);
   await fresh.owner.accept(bob.identity);
   await delivered(bob, id);
-  expect(await fresh.texts(bob)).toContain("do you read me?");
+  await world.until(async () => (await fresh.texts(bob)).includes("do you read me?"));
   await delivered(fresh, await fresh.say(bob, "I do"));
   // Bob is told of the device that he did not know.
   expect((await bob.queries.chat(identity))?.newDeviceSinceMs).not.toBeNull();
@@ -107,7 +107,7 @@ test("export and import: contacts and history are back, and the next message arr
   await world.settled();
   await world.pass(5_000);
   await delivered(bob, await bob.say(ada, "welcome back"));
-  expect((await fresh.texts(bob)).at(-1)).toBe("welcome back");
+  await world.until(async () => (await fresh.texts(bob)).at(-1) === "welcome back");
   await delivered(fresh, await fresh.say(bob, "thank you"));
   await world.until(async () => (await bob.texts(ada)).at(-1) === "thank you");
 });
@@ -191,6 +191,7 @@ test("a chat that was deleted begins anew", async () => {
   await delivered(ada, await ada.say(bob, "hello again"));
   expect(await bob.texts(ada)).toEqual(["hello", "hello back", "hello again"]);
   await delivered(bob, await bob.say(ada, "and again"));
+  await world.until(async () => (await ada.texts(bob)).length === 2);
   expect(await ada.texts(bob)).toEqual(["hello again", "and again"]);
 });
 

@@ -77,8 +77,11 @@ export async function saveContent(
       if (!isSilenced) await sendAgain(change, identity, saved);
       break;
     default:
-      // What somebody says who is blocked leaves no trace.
-      if (isSilenced) return;
+      if (isSilenced) {
+        // It leaves no trace but its place: what comes after they are let in again is not held up.
+        saved.placed.push({ chat: identity, device, counter: content.counter });
+        return;
+      }
       if (body.kind === Kind.PART) await savePart(change, content, body, from, saved);
       else await saveBody(change, content, hex(content.id), body, content.counter, [], from, saved);
   }

@@ -23,9 +23,14 @@ export interface Placed {
   counter: number;
 }
 
+/** What takes a place: a message, or nothing that is shown. */
+interface InOrder extends Placed {
+  id: MessageId | null;
+}
+
 export class Showing {
-  private held = new Map<string, HoldBack<MessageId | null>>();
-  private ready: MessageId[] = [];
+  private held = new Map<string, HoldBack<InOrder>>();
+  private ready: InOrder[] = [];
   private isCatchingUp = true;
   private cancelTimer: (() => void) | null = null;
   private flushing: Promise<void> = Promise.resolve();
@@ -48,13 +53,13 @@ export class Showing {
   /** What a batch brought; resolves when all of it that may be shown is. */
   async arrived(messages: readonly MessageRow[], placed: readonly Placed[]): Promise<void> {
     const now = this.clock.now() / 1000;
-    for (const { chat, device, counter } of placed) {
-      const holdBack = await this.holdBack(chat, device);
-      this.release(holdBack.offer(counter, null, now));
-    }
-    for (const message of messages) {
-      const holdBack = await this.holdBack(message.chat, message.device);
-      this.release(holdBack.offer(message.counter, message.id, now));
+    const arrived: InOrder[] = [
+      ...placed.map((each) => ({ ...each, id: null })),
+      ...messages.map(({ chat, device, counter, id }) => ({ chat, device, counter, id })),
+    ];
+    for (const each of arrived) {
+      const holdBack = await this.holdBack(each.chat, each.device);
+      this.ready.push(...holdBack.offer(each.counter, each, now));
     }
     await this.flush();
   }
@@ -67,7 +72,7 @@ export class Showing {
   /** Nothing else waits there: whatever is held may go. */
   async caughtUp(): Promise<void> {
     this.isCatchingUp = false;
-    for (const holdBack of this.held.values()) this.release(holdBack.caughtUp());
+    for (const holdBack of this.held.values()) this.ready.push(...holdBack.caughtUp());
     await this.flush();
   }
 
@@ -91,18 +96,14 @@ export class Showing {
     await this.flushing;
   }
 
-  private async holdBack(chat: Identity, device: DeviceId): Promise<HoldBack<MessageId | null>> {
+  private async holdBack(chat: Identity, device: DeviceId): Promise<HoldBack<InOrder>> {
     const key = `${chat} ${device}`;
     const known = this.held.get(key);
     if (known) return known;
     const row = await this.database.reader.get("device", [chat, device]);
-    const made = this.held.get(key) ?? new HoldBack<MessageId | null>(row?.nextShown ?? null);
+    const made = this.held.get(key) ?? new HoldBack<InOrder>(row?.nextShown ?? null);
     this.held.set(key, made);
     return made;
-  }
-
-  private release(released: readonly (MessageId | null)[]): void {
-    for (const id of released) if (id !== null) this.ready.push(id);
   }
 
   /** Show what is ready, and see when there is more. One at a time. */
@@ -115,7 +116,7 @@ export class Showing {
     if (this.stopped) return;
     if (!this.isCatchingUp) {
       const now = this.clock.now() / 1000;
-      for (const holdBack of this.held.values()) this.release(holdBack.due(now));
+      for (const holdBack of this.held.values()) this.ready.push(...holdBack.due(now));
     }
     const ready = this.ready;
     this.ready = [];
@@ -143,9 +144,13 @@ export class Showing {
 }
 
 /** Give them their places; what their devices say next is expected from there on. */
-async function show(change: Change, news: News, ids: readonly MessageId[]): Promise<void> {
-  for (const id of ids) {
-    const message = await change.get("message", id);
+async function show(change: Change, news: News, ready: readonly InOrder[]): Promise<void> {
+  for (const { chat, device, counter, id } of ready) {
+    const row = await change.get("device", [chat, device]);
+    if (row) {
+      change.put("device", { ...row, nextShown: Math.max(row.nextShown ?? 0, counter + 1) });
+    }
+    const message = id === null ? undefined : await change.get("message", id);
     if (message?.unshown === undefined) continue;
     const person = await change.get("person", message.chat);
     if (!person) continue;
@@ -154,13 +159,8 @@ async function show(change: Change, news: News, ids: readonly MessageId[]): Prom
     const unread = message.kind === "deleted" ? {} : { unread: 1 as const };
     change.put("message", { ...shown, ...unread, place });
     change.put("person", { ...person, lastPlace: Math.max(person.lastPlace, place) });
-    const device = await change.get("device", [message.chat, message.device]);
-    if (device) {
-      const nextShown = Math.max(device.nextShown ?? 0, message.counter + 1);
-      change.put("device", { ...device, nextShown });
-    }
-    news.message(message.chat, id);
-    news.arrived(message.chat, person.standing === "request", id);
+    news.message(message.chat, message.id);
+    news.arrived(message.chat, person.standing === "request", message.id);
   }
   await summariseChanged(change, news);
 }

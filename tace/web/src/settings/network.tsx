@@ -96,7 +96,6 @@ function NodeRow({ node, onChanged }: { node: NodeView; onChanged: () => void })
     node.lastSeenMs === null || node.health === "good"
       ? ""
       : t("settings.network.seen", { when: dates.relative(node.lastSeenMs, Date.now()) }),
-    node.lastFailure === null ? "" : failureText(i18n, node.lastFailure),
     node.software,
   ].filter((fact) => fact !== "");
   return (
@@ -117,6 +116,11 @@ function NodeRow({ node, onChanged }: { node: NodeView; onChanged: () => void })
             </span>
           ))}
         </p>
+        {node.lastFailure === null ? null : (
+          <p class="network-node-facts" dir="auto">
+            {failureText(i18n, node.lastFailure)}
+          </p>
+        )}
       </div>
       {items.length > 0 ? (
         <MenuButton

@@ -46,7 +46,7 @@ export function Settings({ section }: { section: SettingsSection | null }) {
 
 function SectionList() {
   const { t } = useI18n();
-  const rows = SETTINGS_SECTIONS.map((section) => (
+  const row = (section: SettingsSection) => (
     <li key={section}>
       <ListButton
         href={hrefOf({ at: "settings", section })}
@@ -56,7 +56,7 @@ function SectionList() {
         end={<Icon name="forward" size="s" />}
       />
     </li>
-  ));
+  );
   return (
     <Screen
       title={t("settings.title")}
@@ -64,7 +64,7 @@ function SectionList() {
     >
       {/* biome-ignore lint/a11y/noRedundantRoles: without its marks Safari takes a list for none */}
       <ul role="list" class="settings-list">
-        {rows}
+        {SETTINGS_SECTIONS.filter((section) => section !== "forget").map(row)}
         <li>
           <ListButton
             href={hrefOf({ at: "network" })}
@@ -74,6 +74,8 @@ function SectionList() {
             end={<Icon name="forward" size="s" />}
           />
         </li>
+        {/* Last, and on its own: it cannot be taken back. */}
+        {row("forget")}
       </ul>
     </Screen>
   );

@@ -65,7 +65,7 @@ function Usage({ label, fraction }: { label: string; fraction: number }) {
   return (
     <div>
       <Progress value={fraction} label={label} />
-      <p class="muted">{label}</p>
+      <p class="settings-usage">{label}</p>
     </div>
   );
 }

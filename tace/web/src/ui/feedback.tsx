@@ -2,7 +2,7 @@
 
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { createContext } from "preact";
-import { useContext } from "preact/hooks";
+import { useContext, useEffect, useRef } from "preact/hooks";
 import { IconButton } from "./button";
 import "./feedback.css";
 import { Icon } from "./icon";
@@ -77,35 +77,48 @@ export function useFeedback(): Feedback {
 /** Once in the page. */
 export function FeedbackRegion({ closeLabel }: { closeLabel: string }) {
   const feedback = useFeedback();
+  const toasts = useRef<HTMLDivElement>(null);
+  const count = feedback.toasts.value.length;
+  useEffect(() => {
+    // Shown anew, they lie over a dialog that was opened meanwhile.
+    toasts.current?.hidePopover?.();
+    if (count > 0) toasts.current?.showPopover?.();
+  }, [count]);
   return (
     <>
       <div class="visually-hidden" role="log" aria-live="polite" aria-atomic="true">
         {feedback.announcement.value}
       </div>
-      <div class="toasts" role="status">
-        {feedback.toasts.value.map((toast) => (
-          <div key={toast.id} class={`toast toast-${toast.tone}`}>
-            {toast.tone === "plain" ? null : (
-              <Icon name={toast.tone === "good" ? "check" : "warning"} />
-            )}
-            <p class="toast-text" dir="auto">
-              {toast.text}
-            </p>
-            {toast.action ? (
-              <button
-                type="button"
-                class="toast-action"
-                onClick={() => {
-                  feedback.close(toast.id);
-                  toast.action?.onSelect();
-                }}
-              >
-                {toast.action.label}
-              </button>
-            ) : null}
-            <IconButton icon="close" label={closeLabel} onClick={() => feedback.close(toast.id)} />
-          </div>
-        ))}
+      <div role="status">
+        <div ref={toasts} class="toasts" popover="manual">
+          {feedback.toasts.value.map((toast) => (
+            <div key={toast.id} class={`toast toast-${toast.tone}`}>
+              {toast.tone === "plain" ? null : (
+                <Icon name={toast.tone === "good" ? "check" : "warning"} />
+              )}
+              <p class="toast-text" dir="auto">
+                {toast.text}
+              </p>
+              {toast.action ? (
+                <button
+                  type="button"
+                  class="toast-action"
+                  onClick={() => {
+                    feedback.close(toast.id);
+                    toast.action?.onSelect();
+                  }}
+                >
+                  {toast.action.label}
+                </button>
+              ) : null}
+              <IconButton
+                icon="close"
+                label={closeLabel}
+                onClick={() => feedback.close(toast.id)}
+              />
+            </div>
+          ))}
+        </div>
       </div>
     </>
   );

@@ -14,6 +14,9 @@ import { Own } from "../own";
 import { Owner } from "../owner";
 import { DatabaseQueries } from "../queries";
 import { FakeNetwork } from "./network";
+import { atRest, countCrypto } from "./quiet";
+
+countCrypto();
 
 export const HERE = "https://one.example";
 export const ELSEWHERE = "https://two.example";
@@ -35,6 +38,9 @@ export class World {
   readonly two = this.network.add(ELSEWHERE);
   private readonly people: Person[] = [];
   private drawn = 0;
+  hasCrashed = false;
+  /** How many messages were sent by all. */
+  said = 0;
 
   /** Uniform in [0, 1), the same in every run. */
   readonly chance = (): number => {
@@ -88,7 +94,7 @@ export class World {
   async until(isSo: () => boolean | Promise<boolean>, seconds = 120): Promise<void> {
     const end = this.clock.now() + seconds * 1000;
     for (;;) {
-      await this.turn();
+      await atRest();
       if (await isSo()) return;
       if (this.clock.now() >= end) throw new Error("it did not come about in time");
       await this.virtual.advance(100);
@@ -100,7 +106,7 @@ export class World {
     const end = this.clock.now() + milliseconds;
     while (this.clock.now() < end) {
       await this.virtual.advance(Math.min(100, end - this.clock.now()));
-      await this.turn();
+      await atRest();
     }
   }
 
@@ -115,15 +121,13 @@ export class World {
     await this.pass(1000);
   }
 
+  /** @throws Error a timer is left: something goes on after everybody has closed. */
   async close(): Promise<void> {
     for (const person of this.people) await person.close();
-  }
-
-  /** What is done outside this thread (WebCrypto, the fake database) has its time. */
-  private async turn(): Promise<void> {
-    for (let round = 0; round < 12; round += 1) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
+    await atRest();
+    // What a crash cuts off has no chance to tidy up.
+    if (this.virtual.pending && !this.hasCrashed)
+      throw new Error(`${this.virtual.pending} timers are left`);
   }
 }
 
@@ -134,7 +138,6 @@ export class Person {
   readonly events: EngineEvent[] = [];
   private database!: Database;
   private mailbox: Bytes | null = null;
-  private drawn = 0;
 
   constructor(
     readonly world: World,
@@ -152,7 +155,7 @@ export class Person {
     this.mailbox = (await Own.load(this.database.reader))?.contactsMailbox ?? null;
   }
 
-  /** The page is gone, in the middle of whatever it did; and opened again. */
+  /** The page is closed in good order, and opened again. */
   async reload(): Promise<void> {
     await this.close();
     await this.open();
@@ -160,7 +163,16 @@ export class Person {
 
   async close(): Promise<void> {
     await this.owner.close();
+    await atRest();
     this.database.close();
+  }
+
+  /** The page is gone, in the middle of whatever it did; and opened again. */
+  async crash(): Promise<void> {
+    this.world.hasCrashed = true;
+    this.database.close();
+    await this.owner.close();
+    await this.open();
   }
 
   get stored(): Database {
@@ -188,9 +200,9 @@ export class Person {
 
   /** Sends, and gives the message's id. */
   async say(to: Person, text: string, replyTo: string | null = null): Promise<string> {
-    this.drawn += 1;
+    this.world.said += 1;
     const own = Buffer.from(this.identity).toString("hex").slice(4, 24);
-    const id = own + this.drawn.toString(16).padStart(12, "0");
+    const id = own + this.world.said.toString(16).padStart(12, "0");
     await this.owner.send(to.identity, id, text, replyTo);
     return id;
   }
