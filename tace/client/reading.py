@@ -26,8 +26,12 @@ from tace.client.vault import RandomBytes
 from tace.e2ee.content import (
     ContactsMailbox,
     Content,
+    Delete,
+    Edit,
+    File,
     Part,
     Profile,
+    Reaction,
     Receipt,
     SessionRequest,
     Text,
@@ -209,7 +213,7 @@ class Reading:
                 assert known is not None
                 self._database.set_device(replace(known, contacts_mailbox=mailbox))
                 return
-            case Unknown():
+            case Reaction() | Edit() | Delete() | File() | Unknown():
                 batch.placed.append((identity, device, content.counter))
         self._database.owe_receipt(identity, content.id)
         batch.owes_receipts = True

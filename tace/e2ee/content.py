@@ -16,7 +16,7 @@ import msgspec
 
 from tace.errors import Malformed
 from tace.ids import KIND_CONTACTS
-from tace.wire.message import Bytes16, Bytes32, UInt8
+from tace.wire.message import Bytes16, Bytes32, UInt8, UInt32
 
 MAX_CONTENTS = 8
 MAX_BODY_BYTES = 64 * 1024
@@ -24,6 +24,10 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_PARTS = 64
 MAX_RECEIPTS = 100
 MAX_UNREAD = 32
+MAX_EMOJI_BYTES = 32
+MAX_FILE_CHUNKS = 1024
+PIECE_BYTES = 63_472
+"""What one chunk of a file holds (:mod:`tace.e2ee.file`)."""
 DELIVERED = 1
 READ = 2
 
@@ -111,6 +115,49 @@ class ContactsMailbox(_Body, frozen=True, array_like=True, gc=False):
     mailbox: Bytes32
 
 
+class Reaction(_Body, frozen=True, array_like=True, gc=False):
+    """``[target 16, emoji]``: what one feels about a content; "" takes it away; 32 bytes."""
+
+    KIND = Kind.REACTION
+    target: Bytes16
+    emoji: Annotated[str, msgspec.Meta(max_length=MAX_EMOJI_BYTES)]
+
+
+class Edit(_Body, frozen=True, array_like=True, gc=False):
+    """``[target 16, text]``: another text in the place of one's own."""
+
+    KIND = Kind.EDIT
+    target: Bytes16
+    text: Annotated[str, msgspec.Meta(max_length=MAX_BODY_BYTES)]
+
+
+class Delete(_Body, frozen=True, array_like=True, gc=False):
+    """``[target 16]``: one's own content is taken back."""
+
+    KIND = Kind.DELETE
+    target: Bytes16
+
+
+class File(_Body, frozen=True, array_like=True, gc=False):
+    """``[name, type, size, key 32, expires u32, [hash 32, ...]]``: sealed chunks at the nodes.
+
+    :ivar name: as the sender calls it, at most 255 characters; never a path to write to.
+    :ivar type: the media type as the sender declares it, at most 127 characters.
+    :ivar size: in bytes; it fits the number of chunks.
+    :ivar key: seals this file alone (:mod:`tace.e2ee.file`).
+    :ivar expires_hours: hours since 1970 until which the nodes keep the chunks.
+    :ivar hashes: SHA-256 of each sealed chunk, 1 to 1,024.
+    """
+
+    KIND = Kind.FILE
+    name: Annotated[str, msgspec.Meta(max_length=255)]
+    type: Annotated[str, msgspec.Meta(max_length=127)]
+    size: SafeInt
+    key: Bytes32
+    expires_hours: UInt32
+    hashes: Annotated[tuple[Bytes32, ...], msgspec.Meta(min_length=1, max_length=MAX_FILE_CHUNKS)]
+
+
 class Unknown(msgspec.Struct, frozen=True, gc=False):
     """A kind this version does not know, from a newer one. Shown as such, acked, receipted."""
 
@@ -121,7 +168,19 @@ class Unknown(msgspec.Struct, frozen=True, gc=False):
         return f"<Unknown kind {self.kind}>"
 
 
-Body = Text | Part | Receipt | SessionRequest | Profile | ContactsMailbox | Unknown
+Body = (
+    Text
+    | Part
+    | Receipt
+    | SessionRequest
+    | Profile
+    | ContactsMailbox
+    | Reaction
+    | Edit
+    | Delete
+    | File
+    | Unknown
+)
 
 _BODIES: tuple[type[_Body], ...] = (
     Text,
@@ -130,6 +189,10 @@ _BODIES: tuple[type[_Body], ...] = (
     SessionRequest,
     Profile,
     ContactsMailbox,
+    Reaction,
+    Edit,
+    Delete,
+    File,
 )
 
 
@@ -193,7 +256,16 @@ def decode_body(kind: int, encoded: bytes) -> Body:
         raise Malformed("a part whose place cannot be")
     if isinstance(body, ContactsMailbox) and body.mailbox[-1] != KIND_CONTACTS:
         raise Malformed("that is not a contacts mailbox")
+    if isinstance(body, Reaction) and len(body.emoji.encode()) > MAX_EMOJI_BYTES:
+        raise Malformed(f"a reaction has at most {MAX_EMOJI_BYTES} bytes")
+    if isinstance(body, File) and chunks_of(body.size) != len(body.hashes):
+        raise Malformed("a file whose size does not fit its chunks")
     return body
+
+
+def chunks_of(size: int) -> int:
+    """In how many chunks a file of ``size`` bytes goes."""
+    return max(1, -(-size // PIECE_BYTES))
 
 
 def encode_contents(contents: Sequence[Content]) -> bytes:

@@ -11,7 +11,7 @@ class E2eeLabel:
 
     IDENTITY_SEED = b"tace identity seed 1"
     EXPORT_KEY = b"tace export key 1"
-    """Reserved: the key that seals a backup, from the recovery code."""
+    """What the keys of export files derive from, by the recovery code."""
     RECOVERY_CHECK = b"tace recovery check 1"
     DEVICE_SEED = b"tace device seed 1"
     DEVICE = b"tace device 1"
@@ -25,3 +25,5 @@ class E2eeLabel:
     ENVELOPE = b"tace envelope 1"
     SAFETY = b"tace safety number 1"
     LINK_CHECK = b"tace contact check 1"
+    EXPORT_FILE = b"tace export file 1"
+    FILE = b"tace file 1"

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 
 from tace.e2ee import content as contents
 from tace.e2ee.agreement import AgreementKey
 from tace.e2ee.content import Content, Text, encode_contents
+from tace.e2ee.export import export_base, open_export, seal_export
+from tace.e2ee.file import chunk_hash, seal_chunk
 from tace.e2ee.inner import INNER_BYTES, Inner
 from tace.e2ee.labels import E2eeLabel
 from tace.e2ee.link import BadLink, ContactLink
@@ -415,6 +418,11 @@ def stamp(recorded: Recorded) -> Json:
     return {"cases": cases}
 
 
+def _file(name: str, size: int, count: int) -> contents.File:
+    hashes = tuple(seed(f"chunk {index}", 32) for index in range(count))
+    return contents.File(name, "image/webp", size, seed("file key", 32), EXPIRES_HOURS, hashes)
+
+
 def content(recorded: Recorded) -> Json:
     """Contents and their bytes, parts, and bytes that are refused."""
     an_id, other_id = seed("id", 16), seed("other id", 16)
@@ -440,6 +448,35 @@ def content(recorded: Recorded) -> Json:
         ({"kind": 5, "name": "Ann"}, contents.Profile("Ann")),
         ({"kind": 6, "mailbox": mailbox.hex()}, contents.ContactsMailbox(mailbox)),
         ({"kind": 200, "unknown": "9101"}, contents.Unknown(200, b"\x91\x01")),
+        (
+            {"kind": 7, "target": other_id.hex(), "emoji": "👍🏽"},
+            contents.Reaction(other_id, "👍🏽"),
+        ),
+        ({"kind": 7, "target": other_id.hex(), "emoji": ""}, contents.Reaction(other_id, "")),
+        (
+            {"kind": 8, "target": other_id.hex(), "text": "better"},
+            contents.Edit(other_id, "better"),
+        ),
+        ({"kind": 9, "target": other_id.hex()}, contents.Delete(other_id)),
+        *(
+            (
+                {
+                    "kind": 10,
+                    "name": each.name,
+                    "type": each.type,
+                    "size": each.size,
+                    "key": each.key.hex(),
+                    "expires_hours": each.expires_hours,
+                    "hashes": [known.hex() for known in each.hashes],
+                },
+                each,
+            )
+            for each in (
+                _file("Fahrrad 🚲.webp", contents.PIECE_BYTES, 1),
+                _file("", 0, 1),
+                _file("two.bin", contents.PIECE_BYTES + 1, 2),
+            )
+        ),
     ]
     cases = []
     for number, (said, body) in enumerate(bodies):
@@ -455,6 +492,10 @@ def content(recorded: Recorded) -> Json:
                 "encoded": encode_contents([one]).hex(),
             }
         )
+
+    def one_of(body: contents.Body) -> str:
+        return encode_contents([Content(an_id, 1, 2, body)]).hex()
+
     text = "A long story. " * 20
     parts = split(Text(text), 200, Feed("parts"))
     good = encode_contents([Content(an_id, 1, 2, Text("hi"))])
@@ -478,6 +519,67 @@ def content(recorded: Recorded) -> Json:
             "text is no string": good.replace(b"\xa2hi", b"\xc4\x02hi").hex(),
             "cut off": good[:-1].hex(),
             "too many": (b"\x99" + good[1:] * 9).hex(),
+            "a reaction of 33 bytes": one_of(contents.Reaction(other_id, "x" * 33)),
+            "an edit without a text": one_of(contents.Unknown(8, b"\x91\xc4\x10" + other_id)),
+            "a target that is too short": one_of(
+                contents.Unknown(9, b"\x91\xc4\x0f" + other_id[:15])
+            ),
+            "a file of fewer chunks than its size": one_of(_file("f", contents.PIECE_BYTES + 1, 1)),
+            "a file of more chunks than its size": one_of(_file("f", contents.PIECE_BYTES, 2)),
+            "a file without a chunk": one_of(_file("f", 0, 0)),
+        },
+    }
+
+
+def file(recorded: Recorded) -> Json:
+    """Chunks of a file: the seal of each piece, by its hash."""
+    key = seed("file key", 32)
+    whole = bytes(at % 251 for at in range(contents.PIECE_BYTES + 100))
+    count = contents.chunks_of(len(whole))
+    chunks = []
+    for index in range(count):
+        piece = whole[index * contents.PIECE_BYTES : (index + 1) * contents.PIECE_BYTES]
+        chunk = seal_chunk(key, index, count, piece)
+        chunks.append({"index": index, "hash": chunk_hash(chunk).hex(), "end": chunk[-32:].hex()})
+    return {
+        "key": key.hex(),
+        "about_file": "byte n of the file is n mod 251",
+        "size": len(whole),
+        "file_hash": sha256(whole).hexdigest(),
+        "count": count,
+        "chunks": chunks,
+        "empty": chunk_hash(seal_chunk(key, 0, 1, b"")).hex(),
+    }
+
+
+def export(recorded: Recorded) -> Json:
+    """An export file to open, and what opens none of it."""
+    code = RecoveryCode(seed("export", 16))
+    plaintext = "Ann, Ben 🚲".encode()
+    base, source = export_base(code), Feed("export")
+    salt, nonce = source(16), source(12)
+    # Compressors differ in their bytes.
+    sealed_file = recorded.take(
+        "export file",
+        lambda: seal_export(base, plaintext, Feed("export")),
+        lambda known: known[14:42] == salt + nonce and open_export(base, known) == plaintext,
+    )
+    return {
+        "code": code.text,
+        "base": base.hex(),
+        "salt": salt.hex(),
+        "nonce": nonce.hex(),
+        "plaintext": plaintext.hex(),
+        "file": sealed_file.hex(),
+        "another_code": RecoveryCode(seed("another", 16)).text,
+        "not_an_export": {
+            "empty": "",
+            "another head": (b"tace export 2\n" + sealed_file[14:]).hex(),
+            "nothing but a head": b"tace export 1\n".hex(),
+        },
+        "does_not_open": {
+            "cut off": sealed_file[:-1].hex(),
+            "another salt": (sealed_file[:14] + bytes(16) + sealed_file[30:]).hex(),
         },
     }
 
@@ -582,6 +684,8 @@ FILES: tuple[Callable[[Recorded], Json], ...] = (
     order,
     safety,
     links,
+    file,
+    export,
 )
 
 
@@ -591,7 +695,7 @@ def _text(about: str, made: Json) -> str:
 
 def make(recorded: Recorded) -> dict[str, str]:
     """All files by name, as text; what was recorded among them."""
-    made = {file.__name__: _text(str(file.__doc__).strip(), file(recorded)) for file in FILES}
+    made = {each.__name__: _text(str(each.__doc__).strip(), each(recorded)) for each in FILES}
     made["recorded"] = json.dumps(recorded.values, indent=1, sort_keys=True) + "\n"
     return made
 

@@ -9,20 +9,28 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tace.e2ee.content import (
     DELIVERED,
+    MAX_BODY_BYTES,
     MAX_CONTENTS,
     MAX_RECEIPTS,
     MAX_UNREAD,
+    PIECE_BYTES,
     Body,
     ContactsMailbox,
     Content,
+    Delete,
+    Edit,
+    File,
     Kind,
     Part,
     Profile,
+    Reaction,
     Receipt,
     SessionRequest,
     Text,
     Unknown,
+    chunks_of,
     decode_contents,
+    encode_body,
     encode_contents,
 )
 from tace.e2ee.inner import ROOM_WITH_HANDSHAKE
@@ -48,6 +56,17 @@ _bodies: st.SearchStrategy[Body] = st.one_of(
     st.builds(SessionRequest, st.lists(st.just(bytes(32)), max_size=3).map(tuple)),
     st.builds(Profile, st.text(max_size=64)),
     st.just(ContactsMailbox(MAILBOX)),
+    st.builds(Reaction, _ids, st.text(max_size=8)),
+    st.builds(Edit, _ids, st.text(max_size=100)),
+    st.builds(Delete, _ids),
+    st.builds(
+        lambda name, size, expires: File(
+            name, "text/plain", size, bytes(32), expires, (bytes(32),) * chunks_of(size)
+        ),
+        st.text(max_size=255),
+        st.integers(0, 5 * PIECE_BYTES),
+        st.integers(0, (1 << 32) - 1),
+    ),
     st.just(Unknown(200, b"\x93\x01\xa1x\xc0")),
 )
 _contents = st.builds(Content, _ids, _safe, _safe, _bodies, st.none() | _ids)
@@ -97,7 +116,7 @@ class ContentTests(SynchronousTestCase):
 
     def test_kinds_of_a_newer_version(self) -> None:
         """Reserved and unknown kinds come out as such, with their bytes."""
-        for kind in (Kind.REACTION, 99, 255):
+        for kind in (Kind.TIMER, 99, 255):
             (found,) = decode_contents(_raw(kind, [ID, "x"]))
             self.assertEqual(Unknown(kind, msgspec.msgpack.encode([ID, "x"])), found.body)
 
@@ -131,6 +150,18 @@ class ContentTests(SynchronousTestCase):
             _raw(Kind.SESSION_REQUEST, [[bytes(32)] * (MAX_UNREAD + 1)]),
             _raw(Kind.PROFILE, ["x" * 65]),
             _raw(Kind.CONTACTS_MAILBOX, [bytes(31) + bytes([KIND_REQUESTS])]),
+            _raw(Kind.REACTION, [ID, "👍" * 8 + "x"]),
+            _raw(Kind.REACTION, [ID[:-1], ""]),
+            _raw(Kind.EDIT, [ID]),
+            _raw(Kind.DELETE, []),
+            _raw(Kind.FILE, ["f", "", 0, bytes(32), 1, []]),
+            _raw(Kind.FILE, ["f", "", 0, bytes(32), 1, [bytes(32)] * 2]),
+            _raw(Kind.FILE, ["f", "", PIECE_BYTES, bytes(32), 1, [bytes(32)] * 2]),
+            _raw(Kind.FILE, ["f", "", PIECE_BYTES + 1, bytes(32), 1, [bytes(32)]]),
+            _raw(Kind.FILE, ["f", "", -1, bytes(32), 1, [bytes(32)]]),
+            _raw(Kind.FILE, ["f" * 256, "", 1, bytes(32), 1, [bytes(32)]]),
+            _raw(Kind.FILE, ["f", "t" * 128, 1, bytes(32), 1, [bytes(32)]]),
+            _raw(Kind.FILE, ["f", "", 1024 * PIECE_BYTES + 1, bytes(32), 1, [bytes(32)] * 1025]),
             msgspec.msgpack.encode([[1, ID, 1, 2, None, ["hi"]]] * (MAX_CONTENTS + 1)),
         ):
             self.assertRaises(Malformed, decode_contents, encoded)
@@ -152,6 +183,11 @@ class ContentTests(SynchronousTestCase):
         content = Content(ID, 1, 2, Text("hi"))
         self.assertRaises(ValueError, encode_contents, [])
         self.assertRaises(ValueError, encode_contents, [content] * (MAX_CONTENTS + 1))
+
+    def test_the_largest_file_fits_in_parts(self) -> None:
+        """1,024 hashes and full names stay below the longest body."""
+        body = File("🚲" * 255, "t" * 127, 1024 * PIECE_BYTES, bytes(32), 1, (bytes(32),) * 1024)
+        self.assertLessEqual(len(encode_body(body)), MAX_BODY_BYTES)
 
     def test_full_lists_fit_beside_a_handshake(self) -> None:
         """A receipt and a session request of full length need no parts."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.e2ee.agreement import AgreementKey
 from tace.e2ee.content import (
+    PIECE_BYTES,
+    Body,
     ContactsMailbox,
+    Delete,
+    Edit,
+    File,
     Part,
     Profile,
+    Reaction,
     Receipt,
     SessionRequest,
     Text,
@@ -19,6 +26,8 @@ from tace.e2ee.content import (
     decode_contents,
 )
 from tace.e2ee.device import Certificate
+from tace.e2ee.export import BadExport, WrongExportCode, export_base, open_export
+from tace.e2ee.file import chunk_hash, open_chunk, seal_chunk
 from tace.e2ee.inner import Inner
 from tace.e2ee.labels import E2eeLabel
 from tace.e2ee.link import BadLink, ContactLink
@@ -35,6 +44,20 @@ from tace.wire.objects import Envelope, stamp_bits
 from tests.e2ee.make_vectors import FILES, make
 from tests.e2ee.vector_sources import Recorded
 from tests.e2ee.vectors import FOLDER, load
+
+
+KNOWN = (
+    Text,
+    Part,
+    Receipt,
+    SessionRequest,
+    Profile,
+    ContactsMailbox,
+    Reaction,
+    Edit,
+    Delete,
+    File,
+)
 
 
 def _hex(given: Any, *names: str) -> list[bytes]:
@@ -194,7 +217,7 @@ class VectorTests(SynchronousTestCase):
     def test_content(self) -> None:
         """Bytes give the contents that stand beside them; parts join; the rest is refused."""
         given = load("e2ee/content")
-        classes = {1: Text, 2: Part, 3: Receipt, 4: SessionRequest, 5: Profile, 6: ContactsMailbox}
+        classes: dict[int, type[Body]] = {each.KIND: each for each in KNOWN}
         for case in given["cases"]:
             (found,) = decode_contents(bytes.fromhex(case["encoded"]))
             self.assertIsInstance(found.body, classes.get(case["body"]["kind"], Unknown))
@@ -218,7 +241,43 @@ class VectorTests(SynchronousTestCase):
         for name, encoded in given["refused"].items():
             with self.assertRaises(Malformed, msg=name):
                 decode_contents(bytes.fromhex(encoded))
-        self.assertEqual(7, len(given["refused"]))
+        self.assertEqual(13, len(given["refused"]))
+
+    def test_file(self) -> None:
+        """Each chunk has its hash and opens to its piece, in its place alone."""
+        given = load("e2ee/file")
+        key, count = bytes.fromhex(given["key"]), given["count"]
+        whole = bytes(at % 251 for at in range(given["size"]))
+        opened = b""
+        for case in given["chunks"]:
+            index = case["index"]
+            piece = whole[index * PIECE_BYTES : (index + 1) * PIECE_BYTES]
+            chunk = seal_chunk(key, index, count, piece)
+            self.assertEqual(case["hash"], chunk_hash(chunk).hex())
+            self.assertEqual(case["end"], chunk[-32:].hex())
+            opened += open_chunk(key, index, count, chunk)
+            for elsewhere in ((index + 1, count), (index, count + 1)):
+                with self.assertRaises(Malformed):
+                    open_chunk(key, *elsewhere, chunk)
+        self.assertEqual(given["file_hash"], sha256(opened[: len(whole)]).hexdigest())
+        self.assertEqual(given["empty"], chunk_hash(seal_chunk(key, 0, 1, b"")).hex())
+
+    def test_export(self) -> None:
+        """The file opens with its code; nothing else does."""
+        given = load("e2ee/export")
+        base = export_base(RecoveryCode.parse(given["code"]))
+        self.assertEqual(given["base"], base.hex())
+        file = bytes.fromhex(given["file"])
+        self.assertEqual(given["plaintext"], open_export(base, file).hex())
+        self.assertEqual(given["salt"] + given["nonce"], file[14:42].hex())
+        for name, encoded in given["not_an_export"].items():
+            with self.assertRaises(BadExport, msg=name):
+                open_export(base, bytes.fromhex(encoded))
+        for name, encoded in given["does_not_open"].items():
+            with self.assertRaises(WrongExportCode, msg=name):
+                open_export(base, bytes.fromhex(encoded))
+        with self.assertRaises(WrongExportCode):
+            open_export(export_base(RecoveryCode.parse(given["another_code"])), file)
 
     def test_order(self) -> None:
         """Events show what the file says."""

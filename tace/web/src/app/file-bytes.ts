@@ -1,7 +1,7 @@
 import { EngineError } from "../engine/contract";
 
-/** An export of a busy decade; more would not fit into the page's memory beside everything else. */
-export const MAX_EXPORT_BYTES = 512 * 1024 * 1024;
+/** What a reader unpacks at most (docs/protocol/e2ee.md, section 14); packed it is never more. */
+export const MAX_EXPORT_BYTES = 256 * 1024 * 1024;
 
 /** @throws EngineError file-too-large */
 export async function fileBytes(file: File, maxBytes: number): Promise<Uint8Array> {

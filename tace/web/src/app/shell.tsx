@@ -30,6 +30,10 @@ export function Shell({ showsCode }: { showsCode: boolean }) {
   useShortcuts();
   useFailoverNotice();
   useFocusOnContent(here, content);
+  useEffect(() => {
+    // What the dialog was opened from is gone when the code was saved.
+    if (!codeOpen && document.activeElement === document.body) content.current?.focus();
+  }, [codeOpen]);
 
   return (
     <div class={here.at === "chats" ? "shell" : "shell shell-in-content"}>

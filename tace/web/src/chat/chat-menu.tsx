@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useEngine } from "../app/engine-context";
 import { errorText } from "../app/error-text";
 import { useI18n } from "../app/i18n";
@@ -18,9 +18,12 @@ export function ChatMenu({ chat, anchor, onClose }: OpenChatMenu & { onClose: ()
   const { t } = i18n;
   const { calls } = useEngine();
   const feedback = useFeedback();
-  const [asking, setAsking] = useState(false);
+  // Choosing closes the menu before it acts; "delete" then goes on to its question.
+  const [step, setStep] = useState<"menu" | "question" | "over">("menu");
+  useEffect(() => {
+    if (step === "over") onClose();
+  }, [step, onClose]);
   const carryOut = (done: Promise<void>) => {
-    onClose();
     done.catch((error) => feedback.show(errorText(i18n, error), { tone: "problem" }));
   };
   const set = (change: Parameters<typeof calls.setChat>[1]) =>
@@ -30,13 +33,13 @@ export function ChatMenu({ chat, anchor, onClose }: OpenChatMenu & { onClose: ()
     const last = page.messages.at(-1);
     if (last) await calls.markRead(chat.identity, last.place);
   };
-  if (asking) return <DeleteChat chat={chat} onClose={onClose} />;
+  if (step === "question") return <DeleteChat chat={chat} onClose={onClose} />;
+  if (step === "over") return null;
   return (
     <Menu
       label={t("chat.menu.of", { name: harmlessName(chat.title) })}
       anchor={anchor}
-      // Choosing closes the menu before it acts, and "delete" goes on to its question.
-      onClose={() => queueMicrotask(() => setAsking((now) => (now ? now : (onClose(), now))))}
+      onClose={() => setStep("over")}
       items={[
         ...(chat.unread > 0
           ? [
@@ -66,7 +69,7 @@ export function ChatMenu({ chat, anchor, onClose }: OpenChatMenu & { onClose: ()
           label: t("chat.menu.delete"),
           icon: "trash",
           danger: true,
-          onSelect: () => setAsking(true),
+          onSelect: () => setStep("question"),
         },
       ]}
     />

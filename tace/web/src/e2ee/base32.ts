@@ -11,22 +11,18 @@ import { hash } from "./crypto";
 import type { E2eeLabel } from "./labels";
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const ALIKE: Readonly<Record<string, number>> = { I: 1, L: 1, O: 0 };
 const IGNORED = /[ \t\r\n\-\u00a0\u2010\u2013]/;
+/** By both cases and no more: other letters whose upper case is one of these are mistakes. */
+const VALUES: ReadonlyMap<string, number> = new Map(
+  [...ALPHABET, "I", "L", "O"].flatMap((letter) => {
+    const alike = { I: 1, L: 1, O: 0 }[letter];
+    const value = alike ?? ALPHABET.indexOf(letter);
+    return [[letter, value] as const, [letter.toLowerCase(), value] as const];
+  }),
+);
 
-/** Why a text is not what it should be; each a key of the catalogue. */
-export type Flaw =
-  | { readonly flaw: "character"; readonly character: string; readonly at: number }
-  | { readonly flaw: "too-long" }
-  | { readonly flaw: "missing"; readonly count: number }
-  | { readonly flaw: "checksum" };
-
-/** The text is damaged. */
-export class Damaged extends Error {
-  constructor(readonly why: Flaw) {
-    super(wordsFor(why));
-  }
-}
+/** The text is damaged; the message says how, in words for the person who typed it. */
+export class Damaged extends Error {}
 
 /** One kind of text: how many bytes it holds and in how many characters. */
 export class CheckedBase32 {
@@ -55,21 +51,25 @@ export class CheckedBase32 {
     let found = 0;
     for (const character of text) {
       if (IGNORED.test(character)) continue;
-      const upper = character.toUpperCase();
-      const value = ALIKE[upper] ?? ALPHABET.indexOf(upper);
-      if (value < 0 || upper.length !== 1) {
-        throw new Damaged({ flaw: "character", character, at: found + 1 });
+      const value = VALUES.get(character);
+      if (value === undefined) {
+        throw new Damaged(`'${character}' (character ${found + 1}) is never part of it`);
       }
       found += 1;
-      if (found > this.characters) throw new Damaged({ flaw: "too-long" });
+      if (found > this.characters) {
+        throw new Damaged(`it is too long: it has ${this.characters} characters`);
+      }
       bits = (bits << 5n) | BigInt(value);
     }
     if (found < this.characters) {
-      throw new Damaged({ flaw: "missing", count: this.characters - found });
+      const missing = this.characters - found;
+      throw new Damaged(`${missing} of ${this.characters} characters are missing`);
     }
     const value = bytesOf(bits >> BigInt(this.checkBits), this.valueBytes);
     const check = bits & ((1n << BigInt(this.checkBits)) - 1n);
-    if (check !== (await this.check(value))) throw new Damaged({ flaw: "checksum" });
+    if (check !== (await this.check(value))) {
+      throw new Damaged("a character is wrong, or two are swapped");
+    }
     return value;
   }
 
@@ -79,19 +79,6 @@ export class CheckedBase32 {
 
   private async check(value: Bytes): Promise<bigint> {
     return number(await hash(this.label, value)) >> BigInt(256 - this.checkBits);
-  }
-}
-
-function wordsFor(why: Flaw): string {
-  switch (why.flaw) {
-    case "character":
-      return `${JSON.stringify(why.character)} (character ${why.at}) is never part of it`;
-    case "too-long":
-      return "it is too long";
-    case "missing":
-      return `${why.count} characters are missing`;
-    case "checksum":
-      return "a character is wrong, or two are swapped";
   }
 }
 

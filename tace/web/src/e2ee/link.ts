@@ -59,7 +59,8 @@ export async function parseLink(text: string): Promise<ContactLink> {
     await checkPoint(identity);
     return { identity, origin };
   } catch (error) {
-    if (error instanceof Damaged) throw new BadLink(`the code is damaged: ${error.message}`);
+    if (error instanceof Damaged)
+      throw new BadLink(`the contact code is damaged: ${error.message}`);
     if (error instanceof NotAPoint) throw new BadLink("the contact code holds no valid key");
     throw error;
   }

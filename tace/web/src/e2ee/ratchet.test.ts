@@ -129,7 +129,7 @@ describe("vectors", () => {
       expect(sent.ratchet.previousCount).toBe(step.previous_count);
     }
     expect(given.steps.filter((step) => "send" in step)).toHaveLength(20);
-    expect(refused).toEqual(new Set(["Tampered", "KeyGone"]));
+    expect(refused).toEqual(new Set(["Tampered", "KeyGone", "NoHeaderKey"]));
   });
 
   const skipping = load<SkippingVector>("e2ee/skipping.json");

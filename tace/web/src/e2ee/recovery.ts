@@ -35,8 +35,8 @@ export async function parseRecoveryCode(text: string): Promise<RecoveryCode> {
   try {
     return { secret: await TEXT.decode(text) };
   } catch (error) {
-    if (error instanceof Damaged) throw new BadRecoveryCode(error.message);
-    throw error;
+    if (!(error instanceof Damaged)) throw error;
+    throw new BadRecoveryCode(`this is not a recovery code: ${error.message}`);
   }
 }
 

@@ -20,6 +20,11 @@ export const DAY = 24 * 3600;
 
 const random: RandomBytes = (count) => crypto.getRandomValues(new Uint8Array(count));
 
+/** Of a new recovery code. */
+export function generateIdentity(): Promise<IdentityKey> {
+  return identityOf(makeRecoveryCode(random));
+}
+
 /** One identity with one device that is published, and its sessions with one other device. */
 export class Person {
   now = NOW;
@@ -37,7 +42,7 @@ export class Person {
   }
 
   static async make(): Promise<Person> {
-    const identity = await identityOf(makeRecoveryCode(random));
+    const identity = await generateIdentity();
     const keys = await makeDeviceKeys();
     const expiresHours = recordExpiryHours(NOW);
     const prekey = await makePrekey(1, { now: NOW, listedUntilHours: expiresHours });

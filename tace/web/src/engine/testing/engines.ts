@@ -5,6 +5,7 @@ import { points } from "../../e2ee/crypto";
 import type { Clock } from "../../network/clock";
 import { Dialler } from "../../network/dialling";
 import { VirtualClock } from "../../network/testing/clock";
+import type { OpenTransport, Transport } from "../../network/transport";
 import { Database } from "../../store/database";
 import { databaseName } from "../../store/testing/database";
 import type { Bytes } from "../../wire/bytes";
@@ -48,8 +49,9 @@ export class World {
     return this.drawn / 2_147_483_648;
   };
 
-  environment(): Environment {
-    const { clock, chance } = this;
+  environment(life: Life): Environment {
+    const { chance } = this;
+    const clock = life.during(this.clock);
     const none: typeof this.network.open = (_, listener) => {
       queueMicrotask(() => listener.onClose(new Error("no polling") as never));
       return { carrier: "polling", send() {}, close() {} };
@@ -59,7 +61,7 @@ export class World {
       chance,
       random: (count) => webcrypto.getRandomValues(new Uint8Array(count)),
       points,
-      dialler: new Dialler(this.network.open, none, clock, chance),
+      dialler: new Dialler(life.over(this.network.open), none, clock, chance),
       here: HERE,
       storage: null,
     };
@@ -131,12 +133,42 @@ export class World {
   }
 }
 
+/** The life of one page: when it ends nothing of it goes on, whatever it was about to do. */
+class Life {
+  private isOver = false;
+  private readonly links = new Set<Transport>();
+
+  end(): void {
+    this.isOver = true;
+    for (const link of this.links) link.close();
+  }
+
+  during(clock: Clock): Clock {
+    return {
+      now: () => clock.now(),
+      after: (milliseconds, call) => clock.after(milliseconds, () => this.isOver || call()),
+    };
+  }
+
+  over(open: OpenTransport): OpenTransport {
+    return (address, listener) => {
+      const link = open(address, {
+        onMessage: (data) => this.isOver || listener.onMessage(data),
+        onClose: (reason) => this.isOver || listener.onClose(reason),
+      });
+      this.links.add(link);
+      return link;
+    };
+  }
+}
+
 /** One browser: its database and the engine on it. */
 export class Person {
   owner!: Owner;
   queries!: DatabaseQueries;
   readonly events: EngineEvent[] = [];
   private database!: Database;
+  private life = new Life();
   private mailbox: Bytes | null = null;
 
   constructor(
@@ -145,10 +177,11 @@ export class Person {
   ) {}
 
   async open(): Promise<void> {
+    this.life = new Life();
     this.database = await Database.open(this.name);
     await this.database.own();
     this.queries = new DatabaseQueries(this.database.reader);
-    this.owner = await Owner.start(this.world.environment(), this.database, (event) => {
+    this.owner = await Owner.start(this.world.environment(this.life), this.database, (event) => {
       this.events.push(event);
       this.queries.heard(event);
     });
@@ -170,8 +203,8 @@ export class Person {
   /** The page is gone, in the middle of whatever it did; and opened again. */
   async crash(): Promise<void> {
     this.world.hasCrashed = true;
+    this.life.end();
     this.database.close();
-    await this.owner.close();
     await this.open();
   }
 

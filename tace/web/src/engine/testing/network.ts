@@ -10,6 +10,8 @@ import { type Bytes, concat, equal, hex } from "../../wire/bytes";
 import {
   Ack,
   AckAnswer,
+  BlobFound,
+  BlobStored,
   CaughtUp,
   Challenge,
   ClientDone,
@@ -20,12 +22,14 @@ import {
   Defer,
   encodeClientMessage,
   FindRecord,
+  GetBlob,
   GetNetwork,
   GetStatus,
   NetworkInfo,
   OpenLease,
   PublishRecord,
   Push,
+  PutBlob,
   RecordPublished,
   Send,
   SendAnswer,
@@ -34,7 +38,7 @@ import {
   StatusInfo,
   splitClientMessage,
 } from "../../wire/client";
-import type { Points } from "../../wire/digest";
+import { type Points, sha256 } from "../../wire/digest";
 import { LinkLost } from "../../wire/errors";
 import type { Given, Shape } from "../../wire/fields";
 import { leaseIsSigned, parseRemoval } from "../../wire/mailbox-proof";
@@ -281,6 +285,21 @@ class FakeLink implements Transport {
           return;
         }
         this.tell(SendAnswer, requestId, { results });
+        return;
+      }
+      case PutBlob.number: {
+        const { blob } = read(PutBlob);
+        if (faults.refuse !== null) {
+          this.tell(ClientRefused, requestId, { code: faults.refuse });
+          return;
+        }
+        network.blobs.set(hex(await sha256(blob)), blob);
+        this.tell(BlobStored, requestId, { state: "stored", copies: 3, of: 4 });
+        return;
+      }
+      case GetBlob.number: {
+        const blob = network.blobs.get(hex(read(GetBlob).hash)) ?? new Uint8Array();
+        this.tell(BlobFound, requestId, { blob });
         return;
       }
       case FindRecord.number: {

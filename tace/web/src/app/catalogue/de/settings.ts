@@ -45,7 +45,7 @@ export const settings: Translated<typeof english> = {
   "privacy.detail": "Lesebestätigungen, Knoten",
   "privacy.read": "Lesebestätigungen",
   "privacy.read-hint":
-    "Sagt anderen, wann du ihre Nachricht gelesen hast, und du siehst, wann sie deine gelesen haben.",
+    "Sagt anderen, wann du ihre Nachricht gelesen hast. Ob du es von deinen siehst, entscheiden sie.",
   "privacy.two-nodes": "An zwei Knoten senden und abholen",
   "privacy.two-nodes-hint":
     "Dann sieht kein einzelner Knoten zugleich, was du sendest und was du abholst. Dafür musst du zwei Knoten kennen.",

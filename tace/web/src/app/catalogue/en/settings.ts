@@ -45,7 +45,7 @@ export const settings = {
   "privacy.detail": "Read receipts, nodes",
   "privacy.read": "Read receipts",
   "privacy.read-hint":
-    "Tells people when you have read their message, and you see when they have read yours.",
+    "Tells people when you have read their message. Whether you see it of yours is for them to decide.",
   "privacy.two-nodes": "Send and collect at two nodes",
   "privacy.two-nodes-hint":
     "Then no single node sees both what you send and what you fetch. It needs two nodes that you know.",
