@@ -16,7 +16,15 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from tace.cli.options import home_option, node_option, open_home
-from tace.cli.output import TICKS, clock_text, printable, short_name
+from tace.cli.output import (
+    TICKS,
+    clock_text,
+    excerpt,
+    printable,
+    reactions_text,
+    said_text,
+    short_name,
+)
 from tace.cli.run import run, user_of
 from tace.client.address import NodeAddress
 from tace.client.errors import NoNode, UnknownRecipient
@@ -32,7 +40,6 @@ SHOWN_BEFORE = 10
 LEAVING_SECONDS = 10.0
 """How long a chat whose input has ended waits for its last lines to be stored."""
 _AT_A_NODE = frozenset({MessageState.STORED, MessageState.DELIVERED, MessageState.FAILED})
-_EXCERPT = 40
 
 
 class Lines(LineOnlyReceiver):
@@ -94,7 +101,8 @@ class Chat:
     def history(self) -> None:
         for message in self._database.conversation(self._peer, SHOWN_BEFORE):
             if message.outgoing:
-                self._line(message, f"me: {printable(message.text)} {TICKS[message.state]}")
+                said = said_text(self._database, message, "me")
+                self._line(message, f"{said} {TICKS[message.state]}")
             elif self._database.shown(message.seq):
                 self._show(message)
 
@@ -108,10 +116,7 @@ class Chat:
         if known is None or known is message.state:
             return
         self._states[message.id] = message.state
-        excerpt = printable(message.text).replace("\n", " ")
-        if len(excerpt) > _EXCERPT:
-            excerpt = excerpt[: _EXCERPT - 1] + "…"
-        click.echo(f"      {TICKS[message.state]} {excerpt}")
+        click.echo(f"      {TICKS[message.state]} {excerpt(message.text)}")
 
     def unreadable(self, identity: bytes) -> None:
         if identity == self._peer:
@@ -133,10 +138,11 @@ class Chat:
 
     def _show(self, message: HistoryMessage) -> None:
         name = printable(short_name(self._database, message.peer))
-        self._line(message, f"{name}: {printable(message.text)}")
+        self._line(message, said_text(self._database, message, name))
 
     def _line(self, message: HistoryMessage, text: str) -> None:
-        click.echo(f"{clock_text(message.sent_ms)} " + text.replace("\n", "\n      "))
+        reactions = reactions_text(self._database, message)
+        click.echo(f"{clock_text(message.sent_ms)} {text}{reactions}".replace("\n", "\n      "))
 
 
 @click.command("chat")

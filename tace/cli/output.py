@@ -11,6 +11,7 @@ import click
 from tace.client.naming import key_text
 from tace.client.rows import HistoryMessage, MessageState
 from tace.client.sqlite import HomeDatabase
+from tace.e2ee.content import Kind
 
 TICKS = {
     MessageState.QUEUED: "…",
@@ -20,6 +21,15 @@ TICKS = {
     MessageState.FAILED: "✗",
     MessageState.RECEIVED: "",
 }
+_KINDS = {
+    Kind.TEXT: "text",
+    Kind.REACTION: "reaction",
+    Kind.EDIT: "edit",
+    Kind.DELETE: "delete",
+    Kind.FILE: "file",
+}
+_EXCERPT = 40
+"""How many characters of a message stand for it."""
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -61,15 +71,65 @@ def short_name(database: HomeDatabase, identity: bytes) -> str:
     return name_of(database, identity) or key_text(identity)[:10]
 
 
+def excerpt(text: str) -> str:
+    """The beginning, on one line."""
+    line = printable(text).replace("\n", " ")
+    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
+
+
+def said_text(database: HomeDatabase, message: HistoryMessage, who: str) -> str:
+    """What somebody said or did, for people."""
+    target = database.target_of(message)
+    about = "a message" if target is None else f"“{excerpt(target.text)}”"
+    text = printable(message.text)
+    if database.is_deleted(message):
+        return f"{who}: (deleted)"
+    match message.kind:
+        case Kind.REACTION if message.text:
+            return f"{who} reacts with {excerpt(message.text)} to {about}"
+        case Kind.REACTION:
+            return f"{who} takes the reaction to {about} back"
+        case Kind.EDIT:
+            # The target reads as it was edited last: this text, or a newer one.
+            return f"{who} (edited): {text}"
+        case Kind.DELETE:
+            return f"{who} deleted a message"
+        case Kind.FILE if message.file is not None:
+            about = f"{excerpt(message.file.type) or 'unknown type'}, {message.file.size} bytes"
+            return f"{who} sends a file: {excerpt(message.text)} ({about})"
+        case _:
+            return f"{who}: {text}"
+
+
+def reactions_text(database: HomeDatabase, message: HistoryMessage) -> str:
+    """What stands behind a line for the reactions to it; empty where there are none."""
+    marks = [excerpt(emoji) for _, emoji in database.reactions(message)]
+    return f" [{' '.join(marks)}]" if marks else ""
+
+
 def received_json(database: HomeDatabase, message: HistoryMessage) -> dict[str, Any]:
-    return {
+    """What was received, for programs: what every kind has, then what this one has."""
+    deleted = database.is_deleted(message)
+    common = {
         "id": message.id.hex(),
+        "kind": "deleted" if deleted else _KINDS[message.kind],
         "from": key_text(message.peer),
         "name": name_of(database, message.peer),
-        "text": message.text,
         "sent": time_text(message.sent_ms),
         "received": time_text(message.received_ms),
     }
+    if message.target is not None:
+        common["target"] = message.target.hex()
+    match message.kind:
+        case Kind.REACTION:
+            return common | {"emoji": message.text}
+        case Kind.DELETE:
+            return common
+        case Kind.FILE if message.file is not None:
+            file = message.file
+            return common | {"file": message.text, "type": file.type, "bytes": file.size}
+        case _:
+            return common | {"text": message.text}
 
 
 def state_text(message: HistoryMessage) -> str:

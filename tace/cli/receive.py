@@ -12,7 +12,14 @@ import click
 from twisted.internet.defer import CancelledError
 
 from tace.cli.options import home_option, json_option, node_option, open_home
-from tace.cli.output import clock_text, print_json, printable, received_json, short_name
+from tace.cli.output import (
+    clock_text,
+    print_json,
+    printable,
+    received_json,
+    said_text,
+    short_name,
+)
 from tace.cli.run import run, user_of
 from tace.client.address import NodeAddress
 from tace.client.rows import HistoryMessage
@@ -33,8 +40,8 @@ class Printing:
             print_json(received_json(self._database, message))
             return
         name = printable(short_name(self._database, message.peer))
-        text = printable(message.text).replace("\n", "\n    ")
-        click.echo(f"{clock_text(message.sent_ms)} {name}: {text}")
+        said = said_text(self._database, message, name).replace("\n", "\n    ")
+        click.echo(f"{clock_text(message.sent_ms)} {said}")
 
     def changed(self, message: HistoryMessage) -> None:
         """Not this command's matter."""
@@ -65,7 +72,9 @@ class Printing:
 @home_option
 @node_option
 @click.option("--follow", is_flag=True, help="Stay, and print what arrives, until interrupted.")
-@json_option("One JSON object a line with id, from, name, text, sent and received.")
+@json_option(
+    "One JSON object a line with id, kind, from, name, sent, received and what the kind has."
+)
 def command(home: Path, nodes: Sequence[NodeAddress], follow: bool, as_json: bool) -> None:
     """Print what is new, oldest first, and confirm it to the senders.
 

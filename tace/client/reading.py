@@ -65,6 +65,9 @@ and a stranger's place before a contact's."""
 MAX_ASKED = 32
 """Session requests that may wait at once; whoever knows a contact can make us want one."""
 
+Said = Text | Reaction | Edit | Delete | File
+"""What stands in the history."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -193,9 +196,9 @@ class Reading:
         self, content: Content, identity: bytes, device: bytes, now: float, batch: Batch
     ) -> None:
         match content.body:
-            case Text(text=text):
+            case Text() | Reaction() | Edit() | Delete() | File():
                 at = (content.counter, content.sent_ms)
-                self._message(content.id, text, at, identity, device, now, batch)
+                self._message(content.id, content.body, at, identity, device, now, batch)
             case Part():
                 self._part(content, content.body, identity, device, now, batch)
             case Receipt(ids=ids):
@@ -213,7 +216,7 @@ class Reading:
                 assert known is not None
                 self._database.set_device(replace(known, contacts_mailbox=mailbox))
                 return
-            case Reaction() | Edit() | Delete() | File() | Unknown():
+            case Unknown():
                 batch.placed.append((identity, device, content.counter))
         self._database.owe_receipt(identity, content.id)
         batch.owes_receipts = True
@@ -221,7 +224,7 @@ class Reading:
     def _message(
         self,
         message_id: bytes,
-        text: str,
+        body: Said,
         at: tuple[int, int],
         identity: bytes,
         device: bytes,
@@ -237,7 +240,10 @@ class Reading:
             counter=at[0],
             sent_ms=at[1],
             received_ms=int(now * 1000),
-            text=text,
+            text=_text_of(body),
+            kind=body.KIND,
+            target=body.target if isinstance(body, Reaction | Edit | Delete) else None,
+            file=body if isinstance(body, File) else None,
         )
         if new:
             saved = self._database.message(identity, message_id, outgoing=False)
@@ -272,9 +278,9 @@ class Reading:
         if whole is not None:
             self._database.remove_parts(identity, part.whole)
             counter = max(0, content.counter - part.index)
-            if isinstance(whole, Text):
+            if isinstance(whole, Said):
                 at = (counter, content.sent_ms)
-                self._message(part.whole, whole.text, at, identity, device, now, batch)
+                self._message(part.whole, whole, at, identity, device, now, batch)
             else:
                 batch.placed.append((identity, device, counter))
             return
@@ -353,3 +359,11 @@ class Reading:
 def _presentable(name: str) -> str:
     """A name from a stranger: one line, without characters that move or hide others."""
     return "".join(c for c in name if c.isprintable()).strip()
+
+
+def _text_of(body: Said) -> str:
+    match body:
+        case Text(text=text) | Edit(text=text) | Reaction(emoji=text) | File(name=text):
+            return text
+        case Delete():
+            return ""

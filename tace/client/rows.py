@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from tace.e2ee.content import File, Kind
+
 
 class MessageState(StrEnum):
     """How far an outgoing message has come; an incoming one is ``RECEIVED``."""
@@ -79,7 +81,13 @@ class PeerDevice:
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """One line of a conversation."""
+    """One thing said in a conversation.
+
+    :ivar text: of a text; the new text of an edit; the emoji of a reaction; the name of a file.
+    :ivar kind: text, reaction, edit, delete or file (:class:`tace.e2ee.content.Kind`).
+    :ivar target: the id of what a reaction, an edit or a delete is about.
+    :ivar file: where a file's chunks are and what opens them.
+    """
 
     seq: int
     peer: bytes
@@ -93,6 +101,9 @@ class HistoryMessage:
     sent_ms: int
     received_ms: int
     text: str = field(repr=False)
+    kind: int = Kind.TEXT
+    target: bytes | None = None
+    file: File | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import msgspec
 from tace.errors import ProtocolError
 from tace.wire.fields import (
     MAX_ENVELOPES,
+    ChunkBytes,
     EnvelopeBytes,
     Envelopes,
     LeaseField,
@@ -36,6 +37,7 @@ from tace.wire.message import (
     Word,
     encode,
 )
+from tace.wire.objects import CHUNK_BYTES
 
 SUBPROTOCOL = "tace.client.1"
 MAX_CLIENT_MESSAGE_BYTES = 66 * 1024
@@ -232,6 +234,42 @@ class PublishRecord(Request[RecordPublished], frozen=True, array_like=True, gc=F
     record: UserRecordBytes
 
 
+class BlobStored(Message, frozen=True, array_like=True, gc=False):
+    """``state``: ``stored`` (a majority of the replica set has it on disk) or ``partial``."""
+
+    NUMBER = 276
+    state: Word
+    copies: UInt8
+    of: UInt8
+
+
+class PutBlob(Request[BlobStored], frozen=True, array_like=True, gc=False):
+    """Stores one encrypted chunk of a file under its hash, until ``expires_hours``.
+
+    The stamp is over the hash (see :class:`~tace.wire.objects.Blob`).
+    """
+
+    NUMBER = 277
+    ANSWER = BlobStored
+    blob: ChunkBytes
+    expires_hours: UInt32
+    stamp_target: UInt8
+    stamp_nonce: UInt63
+
+
+class BlobFound(Message, frozen=True, array_like=True, gc=False):
+    """The chunk that was asked for; empty where nobody has it."""
+
+    NUMBER = 278
+    blob: Annotated[bytes, msgspec.Meta(max_length=CHUNK_BYTES)]
+
+
+class GetBlob(Request[BlobFound], frozen=True, array_like=True, gc=False):
+    NUMBER = 279
+    ANSWER = BlobFound
+    hash: Bytes32
+
+
 # -- what anyone may know ------------------------------------------------------------------------
 
 
@@ -296,6 +334,10 @@ CLIENT_MESSAGES = MessageTable(
         FindRecord,
         RecordPublished,
         PublishRecord,
+        BlobStored,
+        PutBlob,
+        BlobFound,
+        GetBlob,
         NetworkInfo,
         GetNetwork,
         StatusInfo,

@@ -7,7 +7,13 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from tace.wire.message import Bytes32, PublicKey, Signature, UInt8, UInt32, UInt63, Word
-from tace.wire.objects import ENVELOPE_BYTES, SECRET_BYTES, TOMBSTONE_BYTES
+from tace.wire.objects import (
+    CHUNK_BYTES,
+    ENVELOPE_BYTES,
+    SECRET_BYTES,
+    STORED_BLOB_BYTES,
+    TOMBSTONE_BYTES,
+)
 
 MAX_ENVELOPES = 16
 MAX_TOMBSTONES = 64
@@ -17,6 +23,10 @@ MAX_LISTED = 512
 EnvelopeBytes = Annotated[bytes, msgspec.Meta(min_length=ENVELOPE_BYTES, max_length=ENVELOPE_BYTES)]
 TombstoneBytes = Annotated[
     bytes, msgspec.Meta(min_length=TOMBSTONE_BYTES, max_length=TOMBSTONE_BYTES)
+]
+ChunkBytes = Annotated[bytes, msgspec.Meta(min_length=CHUNK_BYTES, max_length=CHUNK_BYTES)]
+StoredBlobBytes = Annotated[
+    bytes, msgspec.Meta(min_length=STORED_BLOB_BYTES, max_length=STORED_BLOB_BYTES)
 ]
 RemovalBytes = Annotated[bytes, msgspec.Meta(min_length=99, max_length=2403)]
 NodeRecordBytes = Annotated[bytes, msgspec.Meta(min_length=65, max_length=1024)]
@@ -72,4 +82,11 @@ class WaitingItem(NamedTuple):
     """A message that waits in a mailbox."""
 
     id: Bytes32
+    expires_hours: UInt32
+
+
+class BlobName(NamedTuple):
+    """A blob that a replica holds, without its bytes."""
+
+    hash: Bytes32
     expires_hours: UInt32

@@ -1,4 +1,4 @@
-"""What replicas keep: envelopes and the tombstones that replace them (docs/protocol/peer.md).
+"""What replicas keep: envelopes, the tombstones that replace them, blobs (docs/protocol/peer.md).
 
 These have fixed byte layouts of their own, because their ids and proofs are hashes over them.
 """
@@ -26,6 +26,11 @@ TOMBSTONE_GRACE_HOURS = 2
 _TOMBSTONE = Struct(">32sI16s32s")
 TOMBSTONE_BYTES = _TOMBSTONE.size
 
+CHUNK_BYTES = 63_488
+"""What a blob holds: one encrypted chunk of a file."""
+_BLOB_HEADER = Struct(">IBQ")
+STORED_BLOB_BYTES = _BLOB_HEADER.size + CHUNK_BYTES
+
 
 def lock_of(secret: bytes) -> bytes:
     """What the envelope shows of the 16-byte secret that its sealed content holds."""
@@ -37,10 +42,20 @@ def message_id(mailbox: MailboxId, expires_hours: int, lock: bytes, blob_hash: b
     return digest(Label.MESSAGE, mailbox, expires_hours.to_bytes(4), lock, blob_hash)
 
 
-def stamp_bits(message: MessageId, target: int, nonce: int) -> int:
-    """How many leading zero bits the stamp shows (at most 256)."""
-    proof = digest(Label.STAMP, message, bytes([target]), nonce.to_bytes(8))
+def stamp_bits(name: bytes, target: int, nonce: int) -> int:
+    """How many leading zero bits the stamp shows (at most 256).
+
+    ``name`` is what was stamped: a message id or the hash of a blob.
+    """
+    proof = digest(Label.STAMP, name, bytes([target]), nonce.to_bytes(8))
     return 256 - int.from_bytes(proof).bit_length()
+
+
+def is_stamped(name: bytes, target: int, nonce: int, *, wanted: int) -> bool:
+    """Does the stamp commit to at least ``wanted`` bits, and keep that word?"""
+    if wanted == 0:
+        return True
+    return target >= wanted and stamp_bits(name, target, nonce) >= target
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +128,8 @@ class Envelope:
         return self.mailbox[-1]
 
     def stamped_for(self, target: int) -> bool:
-        """Does the stamp commit to at least ``target`` bits, and keep that word?"""
-        if target == 0:
-            return True
-        return (
-            self.stamp_target >= target
-            and stamp_bits(self.id, self.stamp_target, self.stamp_nonce) >= self.stamp_target
-        )
+        """As :func:`is_stamped`, over the id."""
+        return is_stamped(self.id, self.stamp_target, self.stamp_nonce, wanted=target)
 
     def __repr__(self) -> str:
         return f"<Envelope {self.id.hex()[:8]}>"
@@ -168,3 +178,54 @@ class Tombstone:
 
     def __repr__(self) -> str:
         return f"<Tombstone {self.id.hex()[:8]}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One encrypted chunk of a file, kept under the SHA-256 of its bytes until it expires.
+
+    Between nodes ``expires u32 | target u8 | nonce u64 | data 63488``: 63,501 bytes. The stamp is
+    over the hash, which binds neither it nor the expiry: who wants a blob kept for longer needs no
+    new work, and the latest expiry that is known holds.
+    """
+
+    hash: bytes
+    expires_hours: int
+    stamp_target: int
+    stamp_nonce: int
+    data: bytes
+
+    @classmethod
+    def make(
+        cls, data: bytes, *, expires_hours: int, stamp_target: int = 0, stamp_nonce: int = 0
+    ) -> Blob:
+        """:raises Malformed: not as long as a chunk is."""
+        if len(data) != CHUNK_BYTES:
+            raise Malformed(f"a blob holds {CHUNK_BYTES} bytes, not {len(data)}")
+        name = sha256(data).digest()
+        return cls(name, expires_hours, stamp_target, stamp_nonce, data)
+
+    @classmethod
+    def parse(cls, encoded: bytes) -> Blob:
+        """:raises Malformed: wrong length."""
+        if len(encoded) != STORED_BLOB_BYTES:
+            raise Malformed(f"a stored blob has {STORED_BLOB_BYTES} bytes, not {len(encoded)}")
+        expires, target, nonce = _BLOB_HEADER.unpack_from(encoded)
+        return cls.make(
+            encoded[_BLOB_HEADER.size :],
+            expires_hours=expires,
+            stamp_target=target,
+            stamp_nonce=nonce,
+        )
+
+    @property
+    def encoded(self) -> bytes:
+        head = _BLOB_HEADER.pack(self.expires_hours, self.stamp_target, self.stamp_nonce)
+        return head + self.data
+
+    def stamped_for(self, target: int) -> bool:
+        """As :func:`is_stamped`, over the hash."""
+        return is_stamped(self.hash, self.stamp_target, self.stamp_nonce, wanted=target)
+
+    def __repr__(self) -> str:
+        return f"<Blob {self.hash.hex()[:8]}>"

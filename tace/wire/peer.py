@@ -9,6 +9,7 @@ import msgspec
 from tace.wire.fields import (
     MAX_LISTED,
     MAX_TOMBSTONES,
+    BlobName,
     Envelopes,
     LeaseField,
     MemberField,
@@ -17,6 +18,7 @@ from tace.wire.fields import (
     PutResult,
     RedirectRecords,
     RemovalBytes,
+    StoredBlobBytes,
     TombstoneField,
     UserRecordBytes,
     WaitingItem,
@@ -33,7 +35,7 @@ from tace.wire.message import (
     UInt63,
     Word,
 )
-from tace.wire.objects import ENVELOPE_BYTES
+from tace.wire.objects import ENVELOPE_BYTES, STORED_BLOB_BYTES
 
 PROTOCOL_VERSION = 1
 
@@ -302,6 +304,32 @@ class GetRecord(Request[RecordAnswer], frozen=True, array_like=True, gc=False):
     key: Bytes32
 
 
+# -- blobs ---------------------------------------------------------------------------------------
+
+
+class StoreBlob(Request[PutAnswer], frozen=True, array_like=True, gc=False):
+    """Stores one blob; the latest expiry holds. Beside it there is room for one node record."""
+
+    NUMBER = 43
+    ANSWER = PutAnswer
+    blob: StoredBlobBytes
+    records: RedirectRecords = ()
+
+
+class BlobAnswer(Message, frozen=True, array_like=True, gc=False):
+    """The stored blob under a hash; empty where there is none. ``partial`` as in a mailbox page."""
+
+    NUMBER = 44
+    blob: Annotated[bytes, msgspec.Meta(max_length=STORED_BLOB_BYTES)]
+    partial: bool = False
+
+
+class FetchBlob(Request[BlobAnswer], frozen=True, array_like=True, gc=False):
+    NUMBER = 45
+    ANSWER = BlobAnswer
+    hash: Bytes32
+
+
 # -- repair --------------------------------------------------------------------------------------
 
 
@@ -361,6 +389,25 @@ class FetchItems(Request[Items], frozen=True, array_like=True, gc=False):
     items: Annotated[tuple[ItemField, ...], msgspec.Meta(max_length=MAX_TOMBSTONES)]
 
 
+class BlobPage(Message, frozen=True, array_like=True, gc=False):
+    """Part of the blobs that this node holds in an arc, in the arc's order."""
+
+    NUMBER = 54
+    blobs: Annotated[tuple[BlobName, ...], msgspec.Meta(max_length=MAX_LISTED)]
+    more: bool = False
+
+
+class ListBlobs(Request[BlobPage], frozen=True, array_like=True, gc=False):
+    """Lists the arc (start, end], after the hash ``after`` of an earlier page (empty: from its
+    start). The same asker rule as :class:`ListItems`; the blobs are fetched one by one."""
+
+    NUMBER = 55
+    ANSWER = BlobPage
+    start: Bytes32
+    end: Bytes32
+    after: _Digest = b""
+
+
 PEER_MESSAGES = MessageTable(
     (
         Hello,
@@ -389,9 +436,14 @@ PEER_MESSAGES = MessageTable(
         PutRecord,
         RecordAnswer,
         GetRecord,
+        StoreBlob,
+        BlobAnswer,
+        FetchBlob,
         ItemPage,
         ListItems,
         Items,
         FetchItems,
+        BlobPage,
+        ListBlobs,
     )
 )

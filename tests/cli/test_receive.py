@@ -28,7 +28,10 @@ class Receiving(OneNode):
         self.assertEqual([message["text"] for message in got], ["one", "-two"])
         shown = await self.tace("identity", "show", "--json", home="alice")
         for message in got:
-            self.assertEqual(set(message), {"id", "from", "name", "text", "sent", "received"})
+            self.assertEqual(
+                set(message), {"id", "kind", "from", "name", "text", "sent", "received"}
+            )
+            self.assertEqual(message["kind"], "text")
             self.assertEqual(message["name"], "Alice")
             self.assertEqual(message["from"], json.loads(shown.output)["public_key"])
             for field in ("sent", "received"):

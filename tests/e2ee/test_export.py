@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.e2ee import export
 from tace.e2ee.export import BadExport, WrongExportCode, export_base, open_export, seal_export
 from tace.e2ee.recovery import RecoveryCode
-from tace.e2ee.symmetric import aead_seal
+from tace.e2ee.symmetric import aead_seal, hkdf
 from tests.e2ee.vector_sources import Feed
 
 CODE = RecoveryCode(bytes(range(16)))
@@ -19,7 +19,7 @@ def _sealed(packed: bytes) -> bytes:
     """A file whose packed content is given, for what no honest writer makes."""
     base, salt, nonce = export_base(CODE), bytes(16), bytes(12)
     head = export.MAGIC + salt + nonce
-    key = export.hkdf(base, salt=salt, info=b"tace export file 1", length=32)
+    key = hkdf(base, salt=salt, info=b"tace export file 1", length=32)
     return head + aead_seal(key, nonce, packed, head)
 
 

@@ -45,7 +45,6 @@ from tests.e2ee.make_vectors import FILES, make
 from tests.e2ee.vector_sources import Recorded
 from tests.e2ee.vectors import FOLDER, load
 
-
 KNOWN = (
     Text,
     Part,

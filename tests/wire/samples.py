@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tace.wire import client, peer
 from tace.wire.fields import (
+    BlobName,
     LeaseField,
     MemberField,
     PlaceField,
@@ -12,7 +13,12 @@ from tace.wire.fields import (
     WaitingItem,
 )
 from tace.wire.message import Message
-from tace.wire.objects import ENVELOPE_BYTES, TOMBSTONE_BYTES
+from tace.wire.objects import (
+    CHUNK_BYTES,
+    ENVELOPE_BYTES,
+    STORED_BLOB_BYTES,
+    TOMBSTONE_BYTES,
+)
 
 
 def pattern(start: int, length: int) -> bytes:
@@ -31,6 +37,8 @@ TOMBSTONE = pattern(0x02, TOMBSTONE_BYTES)
 REMOVAL = pattern(0x03, 135)
 NODE_RECORD = pattern(0x04, 150)
 USER_RECORD = pattern(0x05, 200)
+CHUNK = pattern(0x06, CHUNK_BYTES)
+STORED_BLOB = pattern(0x07, STORED_BLOB_BYTES)
 HOURS = 497_000
 MOST = 0x7FFF_FFFF_FFFF_FFFF
 LEASE = LeaseField(KEY, 1, "https://node.example", A, 1_789_200_000, SIGNATURE)
@@ -75,6 +83,14 @@ PEER_SAMPLES: tuple[Message, ...] = (
     peer.ListItems(A, B, True),
     peer.Items((ENVELOPE,), (TombstoneField(A, TOMBSTONE),), (REMOVAL,), (USER_RECORD,)),
     peer.FetchItems((peer.ItemField(A, B, 1),)),
+    peer.StoreBlob(STORED_BLOB, (NODE_RECORD,)),
+    # As short as no blob is: every length that may stand there is one field of the message.
+    peer.BlobAnswer(STORED_BLOB[:64], True),
+    peer.BlobAnswer(b""),
+    peer.FetchBlob(A),
+    peer.BlobPage((BlobName(A, HOURS), BlobName(B, HOURS + 1)), True),
+    peer.ListBlobs(A, B, C),
+    peer.ListBlobs(A, B),
 )
 
 CLIENT_SAMPLES: tuple[Message, ...] = (
@@ -126,4 +142,9 @@ CLIENT_SAMPLES: tuple[Message, ...] = (
         "member",
     ),
     client.GetStatus(),
+    client.BlobStored("stored", 5, 8),
+    client.PutBlob(CHUNK, HOURS, 18, MOST),
+    client.BlobFound(CHUNK[:64]),
+    client.BlobFound(b""),
+    client.GetBlob(A),
 )

@@ -11,6 +11,9 @@ import { I18n } from "../src/app/i18n";
 const english = new I18n();
 const { t } = english;
 const LINK = /#tace1[0-9a-z]+$/;
+/** Who has come further has been there. */
+const STORED = ["stored", "delivered", "read"] as const;
+const DELIVERED = ["delivered", "read"] as const;
 
 export class Person {
   private constructor(
@@ -72,6 +75,66 @@ export class Person {
     await this.page.evaluate((hash) => {
       location.hash = hash;
     }, `#/${place}`);
+  }
+
+  /** Looks who it is, and adds them; the chat is open then. */
+  async addContact(link: string, alias = ""): Promise<void> {
+    await this.at("add");
+    await this.page.getByRole("textbox", { name: t("contacts.add.field") }).fill(link);
+    await this.button(t("contacts.add.look")).click();
+    const found = this.page.getByRole("region", { name: t("contacts.add.whom") });
+    await found.getByRole("textbox", { name: t("contacts.add.alias") }).fill(alias);
+    await found.getByRole("button", { name: t("contacts.add.go"), exact: true }).click();
+    await this.composer.waitFor();
+  }
+
+  /** Accepts the only stranger who waits; the chat is open then. */
+  async acceptRequest(): Promise<void> {
+    await this.at("requests");
+    await this.button(t("contacts.requests.accept")).click();
+    await this.composer.waitFor();
+  }
+
+  /** Opens a chat from the list. */
+  async openChat(title: string): Promise<void> {
+    await this.home.getByRole("link").filter({ hasText: title }).click();
+    await this.composer.waitFor();
+  }
+
+  /** Types into the open chat, and sends. */
+  async send(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.button(t("chat.composer.send")).click();
+    await this.message(text).waitFor();
+  }
+
+  /** A message of the open chat, by what it says. */
+  message(text: string): Locator {
+    return this.page.getByRole("article").filter({ hasText: text });
+  }
+
+  /** Until a message of this person's has come so far; "delivered" is also one that was read. */
+  async reached(text: string, state: "stored" | "delivered" | "failed"): Promise<void> {
+    const states = { stored: STORED, delivered: DELIVERED, failed: ["failed"] } as const;
+    const words = states[state].map((key) => t(`chat.state.${key}`)).join("|");
+    await this.page
+      .getByRole("article", { name: new RegExp(`(${words})$`) })
+      .filter({ hasText: text })
+      .waitFor();
+  }
+
+  /** What the open chat shows, in order, as it is read out: "Bob: Hello. 10:15". */
+  async conversation(): Promise<string[]> {
+    const articles = await this.page.getByRole("article").all();
+    return Promise.all(articles.map(async (each) => (await each.getAttribute("aria-label")) ?? ""));
+  }
+
+  private get composer(): Locator {
+    return this.page.getByPlaceholder(t("chat.composer.placeholder"), { exact: true });
+  }
+
+  private button(name: string): Locator {
+    return this.page.getByRole("button", { name, exact: true });
   }
 
   private get home(): Locator {

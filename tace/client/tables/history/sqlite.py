@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tace.client.rows import HistoryMessage, MessageState
 from tace.client.tables.sqlite import Tables
+from tace.e2ee.content import File, Kind, decode_body, encode_body
 
 _MESSAGE = (
     "seq, peer, id, outgoing, state, copies, replicas, sender_device, counter, sent_ms,"
-    " received_ms, sealed_text"
+    " received_ms, sealed_text, kind, target, sealed_body"
 )
+MAX_WAITING = 256
+"""Reactions, edits and deletes of one person whose target has not come."""
+WAITING_MS = 14 * 86_400 * 1000
+"""How long they wait for it."""
 
 
 class History(Tables):
@@ -32,12 +38,26 @@ class History(Tables):
         received_ms: int,
         text: str,
         sender_device: bytes = b"",
+        kind: int = Kind.TEXT,
+        target: bytes | None = None,
+        file: File | None = None,
     ) -> bool:
-        """False when that message is in the history already."""
-        return bool(
-            self._run(
+        """Add what was said; what its sender has deleted already is added without its text.
+
+        A delete takes the text of its target, and of the edits of that, off the disk.
+
+        :returns: False when that message is in the history already.
+        """
+        row = peer + message_id
+        with self.transaction():
+            # An edit of what is deleted says nothing to anybody.
+            late = kind == Kind.EDIT and self._deleted(peer, outgoing, target)
+            if late or (target is None and self._deleted(peer, outgoing, message_id)):
+                text, file = "", None
+            new = self._run(
                 "INSERT OR IGNORE INTO message (peer, id, outgoing, state, sender_device, counter,"
-                " sent_ms, received_ms, sealed_text, shown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " sent_ms, received_ms, sealed_text, shown, kind, target, sealed_body)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 peer,
                 message_id,
                 outgoing,
@@ -46,10 +66,17 @@ class History(Tables):
                 counter,
                 sent_ms,
                 received_ms,
-                self._seal("message", peer + message_id, text.encode()),
-                outgoing,
+                self._seal("message", row, text.encode()),
+                outgoing or late,
+                kind,
+                target,
+                None if file is None else self._seal("file", row, encode_body(file)),
             )
-        )
+            if new and target is not None:
+                if kind == Kind.DELETE:
+                    self._take_back(peer, outgoing, target)
+                self._bound_waiting(peer, outgoing, received_ms)
+        return bool(new)
 
     def message(self, peer: bytes, message_id: bytes, *, outgoing: bool) -> HistoryMessage | None:
         row = self._one(
@@ -106,13 +133,127 @@ class History(Tables):
                 )
 
     def conversation(self, peer: bytes, limit: int) -> list[HistoryMessage]:
-        """The newest ``limit`` messages with somebody, oldest first."""
+        """The newest ``limit`` texts and files with somebody, oldest first, as edited last."""
         rows = self._all(
-            f"SELECT {_MESSAGE} FROM message WHERE peer = ? ORDER BY seq DESC LIMIT ?", peer, limit
+            f"SELECT {_MESSAGE} FROM message WHERE peer = ? AND kind IN (?, ?)"
+            " ORDER BY seq DESC LIMIT ?",
+            peer,
+            Kind.TEXT,
+            Kind.FILE,
+            limit,
         )
-        return [self._message(row) for row in reversed(rows)]
+        return [self._as_edited(self._message(row)) for row in reversed(rows)]
+
+    def target_of(self, message: HistoryMessage) -> HistoryMessage | None:
+        """What a reaction, an edit or a delete is about; None where it is not here.
+
+        A reaction may be to what either side said, the others to what their sender said.
+        """
+        if message.target is None:
+            return None
+        found = self.message(message.peer, message.target, outgoing=message.outgoing)
+        if found is None and message.kind == Kind.REACTION:
+            found = self.message(message.peer, message.target, outgoing=not message.outgoing)
+        return None if found is None or found.target is not None else self._as_edited(found)
+
+    def is_deleted(self, message: HistoryMessage) -> bool:
+        """Has its sender taken it back?"""
+        said = message.target is None
+        return said and self._deleted(message.peer, message.outgoing, message.id)
+
+    def reactions(self, message: HistoryMessage) -> list[tuple[bool, str]]:
+        """(is it ours, emoji) of each who reacts to it, theirs first."""
+        found: list[tuple[bool, str]] = []
+        for outgoing in (False, True):
+            last = self._last_about(message.peer, message.id, Kind.REACTION, outgoing=outgoing)
+            if last is not None and last.text:
+                found.append((outgoing, last.text))
+        return [] if self.is_deleted(message) else found
+
+    def _as_edited(self, message: HistoryMessage) -> HistoryMessage:
+        if message.kind != Kind.TEXT or self.is_deleted(message):
+            return message
+        edit = self._last_about(message.peer, message.id, Kind.EDIT, outgoing=message.outgoing)
+        return message if edit is None else replace(message, text=edit.text)
+
+    def _last_about(
+        self, peer: bytes, target: bytes, kind: int, *, outgoing: bool
+    ) -> HistoryMessage | None:
+        """Of one person's, that with the highest counter."""
+        row = self._one(
+            f"SELECT {_MESSAGE} FROM message WHERE peer = ? AND target = ? AND kind = ?"
+            " AND outgoing = ? ORDER BY counter DESC, seq DESC LIMIT 1",
+            peer,
+            target,
+            kind,
+            outgoing,
+        )
+        return None if row is None else self._message(row)
+
+    def _deleted(self, peer: bytes, outgoing: bool, message_id: bytes | None) -> bool:
+        row = self._one(
+            "SELECT 1 FROM message WHERE peer = ? AND target = ? AND kind = ? AND outgoing = ?",
+            peer,
+            message_id,
+            Kind.DELETE,
+            outgoing,
+        )
+        return row is not None
+
+    def _take_back(self, peer: bytes, outgoing: bool, target: bytes) -> None:
+        texts = self._all(
+            "SELECT id FROM message WHERE peer = ? AND outgoing = ? AND kind IN (?, ?) AND id = ?"
+            " UNION SELECT id FROM message WHERE peer = ? AND outgoing = ? AND kind = ?"
+            " AND target = ?",
+            peer,
+            outgoing,
+            Kind.TEXT,
+            Kind.FILE,
+            target,
+            peer,
+            outgoing,
+            Kind.EDIT,
+            target,
+        )
+        for (message_id,) in texts:
+            self._run(
+                "UPDATE message SET sealed_text = ?, sealed_body = NULL, shown = shown OR kind = ?"
+                " WHERE peer = ? AND outgoing = ? AND id = ?",
+                self._seal("message", peer + message_id, b""),
+                Kind.EDIT,
+                peer,
+                outgoing,
+                message_id,
+            )
+
+    def _bound_waiting(self, peer: bytes, outgoing: bool, now_ms: int) -> None:
+        """Forget what has waited for its target for too long, and the oldest of too many."""
+        waiting = (
+            "SELECT seq FROM message AS about WHERE peer = ? AND outgoing = ? AND shown = 1"
+            " AND target IS NOT NULL AND NOT EXISTS (SELECT 1 FROM message AS said"
+            " WHERE said.peer = about.peer AND said.id = about.target AND said.target IS NULL)"
+        )
+        self._run(
+            f"DELETE FROM message WHERE received_ms < ? AND seq IN ({waiting})",
+            now_ms - WAITING_MS,
+            peer,
+            outgoing,
+        )
+        self._run(
+            "DELETE FROM message WHERE seq IN"
+            f" ({waiting} ORDER BY seq DESC LIMIT -1 OFFSET {MAX_WAITING})",
+            peer,
+            outgoing,
+        )
 
     def _message(self, row: Any) -> HistoryMessage:
-        seq, peer, message_id, outgoing, state, *rest = row
-        rest[-1] = self._unseal("message", peer + message_id, rest[-1]).decode()
-        return HistoryMessage(seq, peer, message_id, bool(outgoing), MessageState(state), *rest)
+        seq, peer, message_id, outgoing, state, *plain = row[:11]
+        sealed_text, kind, target, sealed_body = row[11:]
+        text = self._unseal("message", peer + message_id, sealed_text).decode()
+        file = None
+        if sealed_body is not None:
+            body = decode_body(Kind.FILE, self._unseal("file", peer + message_id, sealed_body))
+            assert isinstance(body, File)
+            file = body
+        known = (bool(outgoing), MessageState(state), *plain, text, kind, target, file)
+        return HistoryMessage(seq, peer, message_id, *known)

@@ -37,6 +37,7 @@ export function ChatList() {
   const current = chatOf(route.value);
   const hasAny = all.some((chat) => chat.standing === "contact");
   const rows = (chats: readonly Chat[]) => (
+    // biome-ignore lint/a11y/noRedundantRoles: without its marks Safari takes a list for none
     <ul role="list" class="chat-list-rows">
       {chats.map((chat) => (
         <ChatRow
@@ -132,4 +133,3 @@ function matches(chat: Chat, wanted: string): boolean {
 function pinnedFirst(chats: readonly Chat[]): Chat[] {
   return [...chats.filter((chat) => chat.pinned), ...chats.filter((chat) => !chat.pinned)];
 }
-

@@ -175,7 +175,9 @@ function OpenConversation({ chat, message }: { chat: Chat; message: MessageId | 
           tone="warn"
           icon="device"
           action={
-            <LinkButton href={hrefOf({ at: "person", identity })}>{t("chat.screen.look")}</LinkButton>
+            <LinkButton href={hrefOf({ at: "person", identity })}>
+              {t("chat.screen.look")}
+            </LinkButton>
           }
         >
           {t("chat.screen.new-device", { name })}

@@ -29,7 +29,9 @@ export function FileView({ message, file }: { message: Message; file: FileInfo }
 
   return (
     <div class="message-file">
-      {isImage && file.state === "here" ? <Picture id={message.id} type={file.type} name={name} /> : null}
+      {isImage && file.state === "here" ? (
+        <Picture id={message.id} type={file.type} name={name} />
+      ) : null}
       <div class="message-file-line">
         <Icon name={isImage ? "image" : "file"} />
         <span class="message-file-text">
@@ -39,7 +41,9 @@ export function FileView({ message, file }: { message: Message; file: FileInfo }
       </div>
       {file.state === "remote" || file.state === "failed" ? (
         <>
-          {file.state === "failed" ? <p class="message-file-note">{t("chat.file.failed")}</p> : null}
+          {file.state === "failed" ? (
+            <p class="message-file-note">{t("chat.file.failed")}</p>
+          ) : null}
           <Button icon="download" onClick={fetch}>
             {t("chat.file.fetch", { size })}
           </Button>

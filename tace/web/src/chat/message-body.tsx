@@ -36,7 +36,10 @@ function TextBody({ text, search }: { text: string; search: string }) {
   const marks = search ? marksIn(shown, fold(search)) : [];
   return (
     <>
-      <div class={isOnlyEmoji(text) ? "message-text message-text-emoji" : "message-text"} dir="auto">
+      <div
+        class={isOnlyEmoji(text) ? "message-text message-text-emoji" : "message-text"}
+        dir="auto"
+      >
         <Marked text={shown} marks={marks} />
         {isLong && !open ? "…" : null}
       </div>

@@ -213,6 +213,7 @@ export function MessageList(props: MessageListProps) {
             </Button>
           </div>
         ) : null}
+        {/* biome-ignore lint/a11y/noRedundantRoles: without its marks Safari takes a list for none */}
         <ol role="list" class="messages-list" aria-label={props.label}>
           {rows.map(draw)}
         </ol>

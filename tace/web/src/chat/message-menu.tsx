@@ -3,15 +3,7 @@ import { useEngine } from "../app/engine-context";
 import { errorText } from "../app/error-text";
 import { useI18n } from "../app/i18n";
 import type { Message } from "../engine/contract";
-import {
-  Button,
-  Dialog,
-  Field,
-  Menu,
-  type MenuAnchor,
-  type MenuItem,
-  useFeedback,
-} from "../ui";
+import { Button, Dialog, Field, Menu, type MenuAnchor, type MenuItem, useFeedback } from "../ui";
 import { QUICK_REACTIONS, reactionIn } from "./emoji";
 
 export type MessageTask = "reply" | "edit" | "copy" | "delete" | "details" | "emoji";

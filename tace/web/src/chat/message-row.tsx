@@ -67,7 +67,10 @@ export function MessageRow(props: MessageRowProps) {
         <MessageBody message={message} search={props.search} />
         <div class="message-foot">
           {message.edited ? <span>{t("chat.message.edited")}</span> : null}
-          <time dateTime={new Date(message.sentMs).toISOString()} title={dates.dateTime(message.sentMs)}>
+          <time
+            dateTime={new Date(message.sentMs).toISOString()}
+            title={dates.dateTime(message.sentMs)}
+          >
             {time}
           </time>
           {mine ? (

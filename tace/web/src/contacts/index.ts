@@ -1,11 +1,5 @@
-export function AddContact(_props: { code: string | null }) {
-  return null;
-}
+/** People: adding them, strangers who ask, and everything about one of them. */
 
-export function Requests() {
-  return null;
-}
-
-export function Person(_props: { identity: string }) {
-  return null;
-}
+export { AddContact } from "./add-contact";
+export { Person } from "./person";
+export { Requests } from "./requests";

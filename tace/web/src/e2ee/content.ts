@@ -295,13 +295,8 @@ const optionalId: Field<Bytes | null> = {
   read: (value) => (value === null ? null : bytes16.read(value)),
   write: (value) => value,
 };
-const raw: Field<unknown> = {
-  read(value) {
-    if (!Array.isArray(value)) throw new NotAsDeclared("not an array");
-    return value;
-  },
-  write: (value) => value,
-};
+/** Whatever stands there: what it must be is said by its kind, which may not be known here. */
+const raw: Field<unknown> = { read: (value) => value, write: (value) => value };
 const contentsField = list(
   structure({
     kind: u8,
@@ -320,7 +315,7 @@ export function decodeContents(plaintext: Bytes): Content[] {
   const found = malformed("contents", () => decodeValue("contents", contentsField, plaintext));
   return found.map(({ kind, body, ...rest }) => {
     if (!isKnown(kind)) {
-      return { ...rest, body: { kind: "unknown", number: kind, encoded: encoded(body) } };
+      return { ...rest, body: { kind: "unknown", number: kind, encoded: again(kind, body) } };
     }
     const known = read(kind, (field) => field.read(body));
     check(known);
@@ -347,6 +342,16 @@ function malformed<T>(name: string, decode: () => T): T {
     if (error instanceof NotAsDeclared) throw new Malformed(`${name}: ${error.message}`);
     if (error instanceof ProtocolError) throw new Malformed(error.message);
     throw error;
+  }
+}
+
+/** A body of an unknown kind as bytes again. @throws Malformed nested deeper than anything is. */
+function again(kind: number, body: unknown): Bytes {
+  try {
+    return encoded(body);
+  } catch {
+    // What was decoded is a value of MessagePack; the encoder refuses nothing of it but its depth.
+    throw new Malformed(`content of kind ${kind}: nested too deep`);
   }
 }
 

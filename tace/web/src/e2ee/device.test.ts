@@ -98,7 +98,7 @@ describe("certificates", () => {
       await signed(identity, identity.point, other),
       await signed(identity, one, identity.point),
       await signed(identity, one, new Uint8Array(33)),
-      await signed(identity, new Uint8Array(33).fill(2), other),
+      await signed(identity, concat(Uint8Array.of(2), new Uint8Array(32).fill(0xff)), other),
     ];
     for (const encoded of wrong) {
       expect(await rejection(parseCertificate(encoded))).toBeInstanceOf(Malformed);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Bytes, concat, fromHex, hex } from "../wire/bytes";
+import { type Bytes, fromHex, hex } from "../wire/bytes";
 import { BadRecord } from "../wire/errors";
 import {
   KIND_DEVICE,
@@ -157,7 +157,6 @@ describe("refused", () => {
       [keys, { ...prekey, agreement: keys.inbox }],
       [{ ...keys, id: new Uint8Array(32) }, prekey],
       [{ ...keys, agreement: await makeAgreementKey() }, prekey],
-      [keys, { ...prekey, id: 0 }],
     ];
     for (const [at, [otherKeys, otherPrekey]] of wrong.entries()) {
       const encoded = await signDeviceRecord(identity, otherKeys, otherPrekey, SIGNING);
@@ -169,9 +168,17 @@ describe("refused", () => {
     const encoded = await signDeviceRecord(identity, other, prekey, SIGNING);
     const good = await parseUserRecord(encoded, points);
     expect((await parseDeviceRecord(good)).requestsKey).toEqual(other.requests.point);
-    const later = concat(Uint8Array.of(0x97, 2), good.payload.subarray(2));
-    const version = await rejection(parseDeviceRecord({ ...good, payload: later }));
-    expect(version).toBeInstanceOf(BadRecord);
+    // The version, and the prekey id behind three keys of 35 bytes each.
+    for (const [at, value] of [
+      [1, 2],
+      [2 + 3 * 35, 0],
+    ] as const) {
+      const payload = good.payload.slice();
+      expect(payload[at]).toBe(1);
+      payload[at] = value;
+      const error = await rejection(parseDeviceRecord({ ...good, payload }));
+      expect(error).toBeInstanceOf(BadRecord);
+    }
   });
 });
 

@@ -19,6 +19,7 @@ import {
   ROOM_WITH_HANDSHAKE,
   unpad,
 } from "./inner";
+import { NotAKemValue } from "./mlkem";
 import {
   DRAWS,
   type Draws,
@@ -268,6 +269,8 @@ async function accept(
     if (error instanceof Malformed || error instanceof Expired) {
       return undecryptable("bad-handshake");
     }
+    // The browser that made the prekey's private half cannot use it any more.
+    if (error instanceof NotAKemValue) return undecryptable("unknown-prekey");
     throw error;
   }
   const candidate: Session = {

@@ -70,6 +70,9 @@ export function isQuery(name: CallName): name is QueryName {
   return Object.hasOwn(QUERIES, name);
 }
 
+/** The code of a command that a former owner cannot carry out: the next one is asked again. */
+export const NOT_OWNER = "not-owner";
+
 /** How a call ended: plain values, because errors lose their class on the way. */
 export type Outcome = { ok: true; value: unknown } | { ok: false; code: string; detail: string };
 

@@ -13,11 +13,16 @@ export interface Environment {
   random: RandomBytes;
   /** Uniform in [0, 1): jitter and the order of nodes. */
   chance: () => number;
-  points: Points;
-  dialler: Dialling;
+  /** How nodes are reached: loaded when there is an identity, not before. */
+  connecting: () => Promise<Connecting>;
   /** The origin that the page came from. */
   here: string;
   storage: StorageFacts | null;
+}
+
+export interface Connecting {
+  points: Points;
+  dialler: Dialling;
 }
 
 /** How connections are opened: see `Dialler` in "../network/dialling". */

@@ -59,7 +59,7 @@ export class Flushing {
     this.timer?.cancel();
     const cancel = clock.after(milliseconds, () => {
       this.timer = null;
-      this.running = this.run();
+      this.running = this.run().catch((error: unknown) => this.parts.failed(error));
     });
     this.timer = { dueMs, cancel };
   }

@@ -48,7 +48,7 @@ export class Following {
   constructor(private readonly parts: FollowingParts) {}
 
   start(): void {
-    this.running = this.run();
+    this.running = this.run().catch((error: unknown) => this.parts.failed(error));
   }
 
   async stop(): Promise<void> {

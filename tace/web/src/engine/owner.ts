@@ -1,10 +1,9 @@
 /** The engine in the tab that owns it: every command, and the state that all tabs are told. */
 
-import { contactCode } from "../e2ee/link";
-import { makeRecoveryCode, type RecoveryCode } from "../e2ee/recovery";
+import type { RecoveryCode } from "../e2ee/recovery";
 import { type Database, NotOwner } from "../store/database";
 import { meta, removeMeta, setMeta } from "../store/meta";
-import type { CommandName, Note } from "./calls";
+import { type CommandName, NOT_OWNER, type Note } from "./calls";
 import type {
   BackupState,
   Chat,
@@ -21,11 +20,9 @@ import type {
 } from "./contract";
 import { EngineError } from "./contract";
 import type { Environment } from "./environment";
-import { exportAll, importAll, inspectExport } from "./exporting";
 import { DEFAULT_SETTINGS, INITIAL_STATE } from "./initial-state";
-import { establish, MAX_NAME, Own } from "./own";
-import { parsedCode } from "./queries";
-import { Running } from "./running";
+import type { Own } from "./own";
+import type { Running } from "./running";
 import { Status } from "./status";
 import type { OwnedEngine } from "./tab";
 
@@ -60,7 +57,12 @@ export class Owner implements OwnedEngine, Commands {
 
   async command(name: CommandName, args: unknown[]): Promise<unknown> {
     const call = this[name] as (...args: unknown[]) => Promise<unknown>;
-    return await call.apply(this, args);
+    try {
+      return await call.apply(this, args);
+    } catch (error) {
+      if (error instanceof NotOwner) throw new EngineError(NOT_OWNER);
+      throw error;
+    }
   }
 
   note(note: Note): void {
@@ -85,10 +87,12 @@ export class Owner implements OwnedEngine, Commands {
   // -- the identity -------------------------------------------------------------------------------
 
   async create(name: string): Promise<void> {
+    const { makeRecoveryCode } = await identityParts();
     await this.begin(makeRecoveryCode(this.environment.random), name, false);
   }
 
   async restore(text: string, name: string): Promise<void> {
+    const { parsedCode } = await identityParts();
     await this.begin(await parsedCode(text), name, true);
   }
 
@@ -104,6 +108,7 @@ export class Owner implements OwnedEngine, Commands {
   async setName(name: string): Promise<void> {
     const { own } = this;
     if (!own) throw new EngineError("no-identity");
+    const { MAX_NAME } = await identityParts();
     const called = [...name.trim()].slice(0, MAX_NAME).join("");
     await this.database.change(async (change) => setMeta(change, "name", called));
     own.name = called;
@@ -253,6 +258,7 @@ export class Owner implements OwnedEngine, Commands {
   // -- export and import --------------------------------------------------------------------------
 
   async exportAll(): Promise<Uint8Array> {
+    const { exportAll } = await identityParts();
     const { clock, random } = this.environment;
     const nowMs = clock.now();
     const file = await exportAll(this.database, nowMs, random);
@@ -265,10 +271,12 @@ export class Owner implements OwnedEngine, Commands {
   }
 
   async inspectExport(file: Uint8Array, code: string): Promise<ImportReport> {
+    const { inspectExport, parsedCode } = await identityParts();
     return await inspectExport(file, await parsedCode(code));
   }
 
   async importAll(file: Uint8Array, text: string): Promise<ImportReport> {
+    const { importAll, parsedCode } = await identityParts();
     const code = await parsedCode(text);
     const { report, contacts } = await this.database.change(async (change) => {
       if (await meta(change, "ownKeys")) throw new EngineError("identity-exists");
@@ -295,6 +303,7 @@ export class Owner implements OwnedEngine, Commands {
   }
 
   private async begin(code: RecoveryCode, name: string, codeSaved: boolean): Promise<void> {
+    const { establish } = await identityParts();
     await this.database.change(async (change) => {
       // Whoever is asked twice to make one has made it.
       if (await meta(change, "ownKeys")) throw new EngineError("identity-exists");
@@ -306,11 +315,13 @@ export class Owner implements OwnedEngine, Commands {
   private async load(): Promise<void> {
     const { reader } = this.database;
     await this.readStorage();
-    this.own = await Own.load(reader);
-    if (!this.own) {
+    if (!(await meta(reader, "ownKeys"))) {
       this.status.become({ phase: { at: "new" } });
       return;
     }
+    const { Own, Running } = await identityParts();
+    this.own = await Own.load(reader);
+    if (!this.own) throw new EngineError("no-identity");
     const settings = (await meta(reader, "settings")) ?? DEFAULT_SETTINGS;
     this.status.become({ settings });
     await this.readBackup();
@@ -335,6 +346,7 @@ export class Owner implements OwnedEngine, Commands {
   private async readMe(): Promise<void> {
     const { own } = this;
     if (!own) return;
+    const { contactCode } = await identityParts();
     const code = await contactCode(own.point);
     const link = `${this.environment.here}/#${code}`;
     this.status.become({ me: { identity: own.text, name: own.name, code, link } });
@@ -376,4 +388,9 @@ export class Owner implements OwnedEngine, Commands {
     if (this.isClosed || error instanceof NotOwner) return;
     this.status.become({ phase: { at: "blocked", why: "failed" } });
   }
+}
+
+/** Loaded when there is an identity, or one is to be made. */
+function identityParts(): Promise<typeof import("./identity")> {
+  return import("./identity");
 }

@@ -18,7 +18,7 @@ import { Addressing } from "./addressing";
 import type { EngineEvent, Identity, MessageId, NodeView, RingView } from "./contract";
 import { EngineError } from "./contract";
 import { Directory, NeverOnline } from "./directory";
-import type { Environment } from "./environment";
+import type { Connecting, Environment } from "./environment";
 import { fetchFile, Uploads } from "./files";
 import { Flushing } from "./flushing";
 import { Following } from "./following";
@@ -72,10 +72,12 @@ export class Running {
     private readonly nodes: Nodes,
     private readonly known: KnownNodes,
     publisher: Publisher,
+    private readonly connecting: Connecting,
     private chosen: string | null,
   ) {
     const { environment, database, own, status } = parts;
-    const { clock, chance, random, points } = environment;
+    const { clock, chance, random } = environment;
+    const { points, dialler } = connecting;
     const { publish } = status;
     const directory = new Directory(database, points, publish);
     this.addressing = new Addressing(own, directory, points, random);
@@ -132,7 +134,7 @@ export class Running {
       status,
       clock,
       chance,
-      webSocketAgain: (address, signal) => environment.dialler.webSocketAgain(address, signal),
+      webSocketAgain: (address, signal) => dialler.webSocketAgain(address, signal),
       firstOrigin: () => this.chosen ?? environment.here,
       usesTwoNodes: () => this.twoNodes,
       tell: parts.tell,
@@ -153,14 +155,16 @@ export class Running {
 
   static async start(parts: RunningParts): Promise<Running> {
     const { environment, database, own } = parts;
-    const { clock, chance, points, dialler, here } = environment;
+    const { clock, chance, here } = environment;
+    const connecting = await environment.connecting();
+    const { points, dialler } = connecting;
     const store = new StoredNodes(database);
     const known = await KnownNodes.load(store, clock, here);
     const nodes = new Nodes({ dial: dialler.dial, clock, random: chance, known, store, points });
     const chosen = (await meta(database.reader, "chosenNode")) ?? null;
     nodes.prefer(chosen);
     const publisher = await Publisher.open(database, own, points);
-    const running = new Running(parts, nodes, known, publisher, chosen);
+    const running = new Running(parts, nodes, known, publisher, connecting, chosen);
     await running.begin();
     return running;
   }
@@ -251,7 +255,7 @@ export class Running {
 
   online(isOnline: boolean): void {
     if (isOnline) {
-      this.parts.environment.dialler.forgetBlocked();
+      this.connecting.dialler.forgetBlocked();
       this.outbox.reconnect();
     }
     this.following.online(isOnline);
@@ -329,7 +333,8 @@ export class Running {
         if (!(error instanceof NeverOnline)) throw error;
       }
       this.unverified.delete(key);
-      const { points, clock } = environment;
+      const { clock } = environment;
+      const { points } = this.connecting;
       const news = await database.change((change) =>
         noteDevice(change, identity, device, points, clock.now()),
       );

@@ -12,6 +12,7 @@ import type { Change } from "../store/change";
 import type { Database } from "../store/database";
 import { placeFor } from "../store/messages";
 import type { DeviceId, MessageRow } from "../store/rows";
+import { Turns } from "../store/turns";
 import type { Identity, MessageId } from "./contract";
 import { summariseChanged } from "./history";
 import { News } from "./news";
@@ -33,7 +34,7 @@ export class Showing {
   private ready: InOrder[] = [];
   private isCatchingUp = true;
   private cancelTimer: (() => void) | null = null;
-  private flushing: Promise<void> = Promise.resolve();
+  private readonly turns = new Turns();
   private stopped = false;
 
   constructor(
@@ -93,7 +94,7 @@ export class Showing {
     this.stopped = true;
     this.cancelTimer?.();
     this.cancelTimer = null;
-    await this.flushing;
+    await this.turns.run(async () => {});
   }
 
   private async holdBack(chat: Identity, device: DeviceId): Promise<HoldBack<InOrder>> {
@@ -108,8 +109,7 @@ export class Showing {
 
   /** Show what is ready, and see when there is more. One at a time. */
   private flush(): Promise<void> {
-    this.flushing = this.flushing.then(() => this.flushNow());
-    return this.flushing;
+    return this.turns.run(() => this.flushNow());
   }
 
   private async flushNow(): Promise<void> {

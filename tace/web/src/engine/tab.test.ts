@@ -47,7 +47,7 @@ class Opened {
       tab: name,
       channel: browser.channel(),
       locks: browser,
-      queries: { chats: async () => [] } as unknown as Queries,
+      queries: async () => ({ chats: async () => [] }) as unknown as Queries,
       own: async (tell) => {
         this.owns += 1;
         this.tell = tell;
@@ -134,7 +134,7 @@ test("queries are answered without an owner", async () => {
     tab: "only",
     channel: browser.channel(),
     locks: browser,
-    queries: { chats: async () => ["one"] } as unknown as Queries,
+    queries: async () => ({ chats: async () => ["one"] }) as unknown as Queries,
     own: () => new Promise(() => {}),
     tell: () => {},
   });

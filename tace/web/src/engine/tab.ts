@@ -12,6 +12,7 @@ import {
   type CallName,
   type CommandName,
   isQuery,
+  NOT_OWNER,
   type Note,
   type Outcome,
   outcomeOf,
@@ -46,7 +47,8 @@ export interface TabParts {
   tab: string;
   channel: Channel;
   locks: Locks;
-  queries: Queries;
+  /** Loaded with the first question. */
+  queries: () => Promise<Queries>;
   /** Makes this the tab that owns the engine. */
   own(tell: (event: EngineEvent) => void): Promise<{ engine: OwnedEngine; ownership: number }>;
   /** Told every event, of whichever tab. */
@@ -148,8 +150,9 @@ export class Tab {
   }
 
   private async query(name: QueryName, args: unknown[]): Promise<unknown> {
-    const call = this.parts.queries[name] as (...args: unknown[]) => Promise<unknown>;
-    return await call.apply(this.parts.queries, args);
+    const queries = await this.parts.queries();
+    const call = queries[name] as (...args: unknown[]) => Promise<unknown>;
+    return await call.apply(queries, args);
   }
 
   /** Once for each id: who asks twice gets the same outcome. */
@@ -190,9 +193,11 @@ export class Tab {
         return;
       case "command":
         if (!this.engine) return;
-        void this.carryOut(message.id, message.name, message.args).then((outcome) =>
-          this.parts.channel.post({ say: "outcome", tab: message.tab, id: message.id, outcome }),
-        );
+        void this.carryOut(message.id, message.name, message.args).then((outcome) => {
+          // Whoever owns it by now answers.
+          if (!outcome.ok && outcome.code === NOT_OWNER) return;
+          this.parts.channel.post({ say: "outcome", tab: message.tab, id: message.id, outcome });
+        });
         return;
       case "outcome": {
         if (message.tab !== this.parts.tab) return;

@@ -1,17 +1,13 @@
 /** The engine's worker: one in each tab, put together from what the browser has. */
 
-import { points } from "../e2ee/crypto";
 import { systemClock } from "../network/clock";
-import { Dialler } from "../network/dialling";
-import { pollingTransport } from "../network/polling";
-import { webSocketTransport } from "../network/websocket";
 import { Database, NewerDatabase } from "../store/database";
 import type { Between, ToPage, ToWorker } from "./calls";
 import type { EngineEvent } from "./contract";
 import type { Environment } from "./environment";
 import { INITIAL_STATE } from "./initial-state";
 import { Owner } from "./owner";
-import { DatabaseQueries } from "./queries";
+import type { DatabaseQueries } from "./queries";
 import { type Channel, Tab } from "./tab";
 
 declare const self: DedicatedWorkerGlobalScope;
@@ -19,16 +15,12 @@ declare const self: DedicatedWorkerGlobalScope;
 const NAME = "tace";
 
 function environment(): Environment {
-  const clock = systemClock;
   const chance = Math.random;
-  const socket = webSocketTransport((url, subprotocol) => new WebSocket(url, subprotocol));
-  const polling = pollingTransport((url, init) => fetch(url, init), clock);
   return {
-    clock,
+    clock: systemClock,
     random: (count) => crypto.getRandomValues(new Uint8Array(count)),
     chance,
-    points,
-    dialler: new Dialler(socket, polling, clock, chance),
+    connecting: async () => (await import("./connecting")).browserConnecting(chance),
     here: self.location.origin,
     storage: navigator.storage ?? null,
   };
@@ -58,7 +50,7 @@ async function start(): Promise<Tab> {
   const database = await Database.open(NAME, (why) => {
     blocked(why === "newer" ? "newer-database" : "failed");
   });
-  const queries = new DatabaseQueries(database.reader);
+  let queries: DatabaseQueries | null = null;
   const tab = new Tab({
     tab: crypto.randomUUID(),
     channel: channel(),
@@ -67,13 +59,17 @@ async function start(): Promise<Tab> {
         await navigator.locks.request(name, options, held);
       },
     },
-    queries,
+    queries: async () => {
+      const { DatabaseQueries } = await import("./queries");
+      queries ??= new DatabaseQueries(database.reader);
+      return queries;
+    },
     own: async (told) => {
       const ownership = await database.own();
       return { engine: await Owner.start(environment(), database, told), ownership };
     },
     tell: (event: EngineEvent) => {
-      queries.heard(event);
+      queries?.heard(event);
       tell({ to: "event", event });
     },
   });

@@ -90,9 +90,14 @@ export class Database {
   async change<T>(work: (change: Change) => Promise<T>): Promise<T> {
     return await this.turns.run(async () => {
       const change = new Change(this.reader);
-      const result = await work(change);
-      await this.write(change);
-      return result;
+      try {
+        const result = await work(change);
+        await this.write(change);
+        return result;
+      } catch (error) {
+        // A database that was closed in the middle is somebody else's by now.
+        throw this.isClosed ? new NotOwner() : error;
+      }
     });
   }
 

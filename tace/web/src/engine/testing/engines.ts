@@ -60,8 +60,10 @@ export class World {
       clock,
       chance,
       random: (count) => webcrypto.getRandomValues(new Uint8Array(count)),
-      points,
-      dialler: new Dialler(life.over(this.network.open), none, clock, chance),
+      connecting: async () => ({
+        points,
+        dialler: new Dialler(life.over(this.network.open), none, clock, chance),
+      }),
       here: HERE,
       storage: null,
     };
@@ -134,7 +136,7 @@ export class World {
 }
 
 /** The life of one page: when it ends nothing of it goes on, whatever it was about to do. */
-class Life {
+export class Life {
   private isOver = false;
   private readonly links = new Set<Transport>();
 
