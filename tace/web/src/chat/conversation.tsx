@@ -144,7 +144,7 @@ function OpenConversation({ chat, message }: { chat: Chat; message: MessageId | 
         <a
           class="conversation-who"
           href={hrefOf({ at: "person", identity })}
-          aria-label={t("chat.screen.person", { name })}
+          title={t("chat.screen.person", { name })}
         >
           <Avatar identity={identity} name={name} />
           <h1>

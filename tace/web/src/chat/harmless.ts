@@ -32,6 +32,7 @@ const INVISIBLE_IN_TEXT =
 const JOINERS = /([\u200c\u200d])[\u200c\u200d]+/g;
 /** A flag made of tags begins with a black flag; elsewhere tags are a hidden text. */
 const LOOSE_TAGS = /(?<!\u{1f3f4}[\u{e0020}-\u{e007f}]*)[\u{e0000}-\u{e007f}]+/gu;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: vertical tab and form feed end lines, too
 const LINE_ENDS = /\r\n?|[\u0085\u2028\u2029\u000b\u000c]/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const CONTROLS = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f]/g;

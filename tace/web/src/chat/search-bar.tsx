@@ -77,7 +77,6 @@ export function SearchBar(props: {
           onInput={setText}
           autocomplete="off"
           dir="auto"
-          // biome-ignore lint/a11y/noAutofocus: it appears because one asked to type into it
           autofocus
         />
       </form>

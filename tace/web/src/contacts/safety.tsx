@@ -64,7 +64,6 @@ export function Safety({ chat, name }: { chat: Chat; name: string }) {
           {/* biome-ignore lint/a11y/noRedundantRoles: without its marks Safari takes a list for none */}
           <ol role="list" class="safety-groups" aria-label={t("contacts.safety.number")} dir="ltr">
             {number.groups.map((group, at) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: twelve places, always the same
               <li key={at}>{group}</li>
             ))}
           </ol>

@@ -125,7 +125,6 @@ function CameraDialog<Found>(props: ScanProps<Found> & { onClose: () => void }) 
         </Banner>
       ) : (
         <>
-          {/* biome-ignore lint/a11y/useMediaCaption: the camera's picture has no words */}
           <video ref={video} class="scan-video" muted playsInline />
           {state === "starting" ? <Spinner label={t("app.loading")} /> : null}
           <p class="muted">{t("contacts.scan.hint")}</p>
