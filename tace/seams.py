@@ -17,8 +17,9 @@ from tace.identity.mailbox_proof import Removal
 from tace.identity.node_record import NodeRecord
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, MailboxId, MessageId, NodeId
+from tace.wire.fields import BlobName
 from tace.wire.message import Message, Request
-from tace.wire.objects import Envelope, Tombstone
+from tace.wire.objects import Blob, Envelope, Tombstone
 
 A = TypeVar("A", bound=Message)
 
@@ -229,6 +230,7 @@ class Totals:
     tombstones: int
     records: int
     bytes: int
+    blobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +287,25 @@ class Store(Protocol):
     def get_record(self, key: bytes, now: float) -> Deferred[UserRecord | None]:
         """The record under a key, unless it has expired."""
 
+    def put_blobs(self, blobs: Sequence[Blob], now: float) -> Deferred[list[Put]]:
+        """Add blobs, or keep known ones for longer: ``stored``, ``duplicate``, ``expired``, ``full``.
+
+        Of two expiries the later holds, with the stamp it came with; a blob that is new here or
+        has a later expiry than before is ``stored``. Stamps and far expiries are the caller's to
+        check. A quarter of the budget is closed to blobs, so that they never keep messages out.
+        """
+
+    def get_blob(self, name: bytes, now: float) -> Deferred[Blob | None]:
+        """The blob with that hash, unless it has expired."""
+
+    def list_blobs(
+        self, arc: Arc, *, after: bytes, limit: int, now: float
+    ) -> Deferred[list[BlobName]]:
+        """Unexpired blobs in an arc, in the order of :meth:`list_items`.
+
+        ``after``: the last hash of the page before; empty for the first page.
+        """
+
     def list_items(
         self, arc: Arc, *, records: bool, after: Item | None, limit: int, now: float
     ) -> Deferred[list[Item]]:
@@ -302,7 +323,7 @@ class Store(Protocol):
         """Forget items this node is no longer a replica for."""
 
     def expire(self, now: float) -> Deferred[int]:
-        """Forget what is over (envelopes, tombstones past their grace, records); how many."""
+        """Forget what is over (envelopes, tombstones past grace, records, blobs); how many."""
 
     def totals(self) -> Deferred[Totals]:
         """Counts and size."""

@@ -143,7 +143,7 @@ CLIENT_SAMPLES: tuple[Message, ...] = (
     ),
     client.GetStatus(),
     client.BlobStored("stored", 5, 8),
-    client.PutBlob(CHUNK, HOURS, 18, MOST),
+    client.PutBlob(CHUNK, HOURS, 18, 0x0123_4567_89AB),
     client.BlobFound(CHUNK[:64]),
     client.BlobFound(b""),
     client.GetBlob(A),

@@ -11,6 +11,8 @@ import { I18n } from "../src/app/i18n";
 const english = new I18n();
 const { t } = english;
 const LINK = /#tace1[0-9a-z]+$/;
+/** What the page puts round names and texts, so that their direction stays within. */
+const ISOLATES = "[\\u2068\\u2069]";
 /** Who has come further has been there. */
 const STORED = ["stored", "delivered", "read"] as const;
 const DELIVERED = ["delivered", "read"] as const;
@@ -88,9 +90,15 @@ export class Person {
     await this.composer.waitFor();
   }
 
+  /** Looks at Requests, until one stranger at least waits there. */
+  async requestShown(): Promise<void> {
+    await this.at("requests");
+    await this.button(t("contacts.requests.accept")).first().waitFor();
+  }
+
   /** Accepts the only stranger who waits; the chat is open then. */
   async acceptRequest(): Promise<void> {
-    await this.at("requests");
+    await this.requestShown();
     await this.button(t("contacts.requests.accept")).click();
     await this.composer.waitFor();
   }
@@ -118,7 +126,7 @@ export class Person {
     const states = { stored: STORED, delivered: DELIVERED, failed: ["failed"] } as const;
     const words = states[state].map((key) => t(`chat.state.${key}`)).join("|");
     await this.page
-      .getByRole("article", { name: new RegExp(`(${words})$`) })
+      .getByRole("article", { name: new RegExp(`(${words})${ISOLATES}*$`) })
       .filter({ hasText: text })
       .waitFor();
   }
@@ -126,7 +134,8 @@ export class Person {
   /** What the open chat shows, in order, as it is read out: "Bob: Hello. 10:15". */
   async conversation(): Promise<string[]> {
     const articles = await this.page.getByRole("article").all();
-    return Promise.all(articles.map(async (each) => (await each.getAttribute("aria-label")) ?? ""));
+    const labels = await Promise.all(articles.map((each) => each.getAttribute("aria-label")));
+    return labels.map((label) => (label ?? "").replaceAll(new RegExp(ISOLATES, "g"), ""));
   }
 
   private get composer(): Locator {

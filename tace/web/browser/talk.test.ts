@@ -20,8 +20,7 @@ test("from the first load to delivered in both directions, by way of Requests", 
   await alice.send("Hello Bob");
   await alice.reached("Hello Bob", "stored");
 
-  await bob.at("requests");
-  await expect.poll(() => bob.page.getByRole("listitem").count()).toBeGreaterThan(0);
+  await bob.requestShown();
   // Nothing of a stranger's text is shown, nowhere on the page.
   expect(await bob.page.getByText("Hello Bob").count()).toBe(0);
   await bob.acceptRequest();

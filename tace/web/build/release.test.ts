@@ -91,7 +91,11 @@ describe("a release", () => {
 
 describe("the budget", () => {
   it("counts the page, its worker and the service worker, and not what is loaded later", async () => {
-    const weights = firstLoad(await built());
+    const dist = await built();
+    const all = filesBelow(dist).join("\n");
+    expect(all).toContain("assets/later-");
+    expect(all).toContain("assets/rare-");
+    const weights = firstLoad(dist);
     const names = weights.map(({ path }) => path.replace(/-[\w-]{8}\.js$/, ""));
     expect(names).toEqual(expect.arrayContaining(["assets/index", "assets/worker", "sw.js"]));
     expect(names).not.toContain("assets/later");

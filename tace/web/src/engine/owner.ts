@@ -337,6 +337,10 @@ export class Owner implements OwnedEngine, Commands {
       own: this.own,
       status: this.status,
       tell: (event) => this.tell(event),
+      connected: (origin) => {
+        const { me } = this.state;
+        if (me) this.status.become({ me: { ...me, link: linkAt(origin, me.code) } });
+      },
       replaced: () => void this.replaced(),
       broke: (error) => void this.broke(error),
     });
@@ -348,7 +352,9 @@ export class Owner implements OwnedEngine, Commands {
     if (!own) return;
     const { contactCode } = await identityParts();
     const code = await contactCode(own.point);
-    const link = `${this.environment.here}/#${code}`;
+    const { connection } = this.state;
+    const inUse = connection.at === "connected" ? connection.node : this.environment.here;
+    const link = linkAt(inUse, code);
     this.status.become({ me: { identity: own.text, name: own.name, code, link } });
   }
 
@@ -388,6 +394,11 @@ export class Owner implements OwnedEngine, Commands {
     if (this.isClosed || error instanceof NotOwner) return;
     this.status.become({ phase: { at: "blocked", why: "failed" } });
   }
+}
+
+/** Opens the page of that node, and adds whoever has that code. */
+function linkAt(origin: string, code: string): string {
+  return `${origin}/#${code}`;
 }
 
 /** Loaded when there is an identity, or one is to be made. */

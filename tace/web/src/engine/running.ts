@@ -4,6 +4,7 @@
  */
 
 import { BadAddress, NodeAddress } from "../network/address";
+import type { Connection } from "../network/connection";
 import { NoNode, OtherNetwork } from "../network/errors";
 import { KnownNodes } from "../network/known-nodes";
 import { Nodes } from "../network/nodes";
@@ -45,6 +46,8 @@ export interface RunningParts {
   own: Own;
   status: Status;
   tell: (event: EngineEvent) => void;
+  /** That node collects for us now. */
+  connected: (origin: string) => void;
   /** The identity was restored elsewhere. */
   replaced: () => void;
   /** It broke: the database is gone, or a fault of the program. */
@@ -138,7 +141,9 @@ export class Running {
       firstOrigin: () => this.chosen ?? environment.here,
       usesTwoNodes: () => this.twoNodes,
       tell: parts.tell,
-      connected: () => {
+      connected: (connection) => {
+        parts.connected(connection.address.origin);
+        this.quietly(this.measure(connection));
         this.quietly(this.checkOwnRecords());
         this.flushing.retryNow();
         this.receipts.soon();
@@ -197,11 +202,7 @@ export class Running {
   async ring(): Promise<RingView> {
     const { clock } = this.parts.environment;
     return await asCall(async () => {
-      const { origin, info } = await this.outbox.ask(async (connection) => ({
-        origin: connection.address.origin,
-        info: await connection.request(GetStatus, {}),
-      }));
-      if (origin !== this.following.origin) await this.measure();
+      const info = await this.outbox.ask((connection) => connection.request(GetStatus, {}));
       const own = new Set(info.positions.map((position) => hex(position.id)));
       const all = new Set([
         ...own,
@@ -351,8 +352,14 @@ export class Running {
     }
   }
 
-  private async measure(): Promise<void> {
-    await this.outbox.ask((connection) => this.nodes.measure(connection));
+  /** How long that node takes to answer, for the list of nodes. */
+  private async measure(connection: Connection): Promise<void> {
+    try {
+      await this.nodes.measure(connection);
+    } catch (error) {
+      // A connection that broke meanwhile says so itself.
+      if (!(error instanceof TaceError)) throw error;
+    }
   }
 
   private async choose(origin: string | null): Promise<void> {
