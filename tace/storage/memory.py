@@ -17,7 +17,9 @@ from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, MailboxId, MessageId, NodeId
 from tace.seams import Item, ItemState, KnownPeer, Put, Totals, Waiting
+from tace.storage.memory_blobs import MemoryBlobs
 from tace.storage.rules import (
+    CLOSED_TO_BLOBS,
     DUPLICATE,
     EXPIRED,
     FULL,
@@ -31,7 +33,8 @@ from tace.storage.rules import (
     hour_of,
     tombstone_hour_of,
 )
-from tace.wire.objects import Envelope, Tombstone
+from tace.wire.fields import BlobName
+from tace.wire.objects import Blob, Envelope, Tombstone
 
 ENVELOPE_COST_BYTES = 8192
 """An envelope keeps its blob and its encoding; the rest is what Python objects take."""
@@ -70,7 +73,8 @@ class MemoryStore:
     """A :class:`~tace.seams.Store` in dictionaries.
 
     :param max_bytes: what it may hold, by the costs above; 0 for no limit. A sixteenth is closed to
-        new envelopes and records, half of that to tombstones without an envelope.
+        new envelopes and records, half of that to tombstones without an envelope, a quarter to
+        blobs.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class MemoryStore:
         self._mailboxes: dict[MailboxId, _Mailbox] = {}
         self._buried: dict[_Key, _Buried] = {}
         self._records: dict[bytes, _Remembered] = {}
+        self._blobs = MemoryBlobs(lambda more: self._fits(more, CLOSED_TO_BLOBS))
         self._peers: dict[NodeId, KnownPeer] = {}
         self._message_keys: list[_Key] = []
         """Of envelopes and tombstones together, sorted."""
@@ -104,7 +109,7 @@ class MemoryStore:
     def _fits(self, more: int, closed_part: int) -> bool:
         """Is there room for so many bytes, with 1/``closed_part`` of the budget left free?"""
         budget = self._max_bytes - self._max_bytes // closed_part
-        return not self._max_bytes or self._bytes + more <= budget
+        return not self._max_bytes or self._bytes + self._blobs.bytes + more <= budget
 
     # -- envelopes -------------------------------------------------------------------------------
 
@@ -234,6 +239,20 @@ class MemoryStore:
         self._bytes -= _cost(self._records.pop(key).record)
         del self._record_keys[bisect_left(self._record_keys, key)]
 
+    # -- blobs -----------------------------------------------------------------------------------
+
+    def put_blobs(self, blobs: Sequence[Blob], now: float) -> Deferred[list[Put]]:
+        hour = hour_of(now)
+        return self._do(lambda: [self._blobs.put(blob, hour) for blob in blobs])
+
+    def get_blob(self, name: bytes, now: float) -> Deferred[Blob | None]:
+        return self._do(lambda: self._blobs.get(name, hour_of(now)))
+
+    def list_blobs(
+        self, arc: Arc, *, after: bytes, limit: int, now: float
+    ) -> Deferred[list[BlobName]]:
+        return self._do(lambda: self._blobs.listed(arc, after, limit, hour_of(now)))
+
     # -- reads -----------------------------------------------------------------------------------
 
     def list_mailbox(
@@ -338,7 +357,8 @@ class MemoryStore:
                 sum(map(len, self._mailboxes.values())),
                 len(self._buried),
                 sum(known.record is not None for known in self._records.values()),
-                self._bytes,
+                self._bytes + self._blobs.bytes,
+                len(self._blobs),
             )
         )
 
@@ -391,7 +411,7 @@ class MemoryStore:
         for record_key, known in list(self._records.items()):
             if known.expires_hours <= hour - RECORD_MEMORY_HOURS:
                 self._forget_record(record_key)
-        return len(over) + len(unneeded) + len(ended)
+        return len(over) + len(unneeded) + len(ended) + self._blobs.expire(hour)
 
     # -- peers and boots -------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from tace.wire.objects import SECONDS_PER_HOUR, TOMBSTONE_GRACE_HOURS
 RECORD_MEMORY_HOURS = 30 * 24
 """The longest life of a record: when the memory goes, no older one can still be valid."""
 MAX_PEERS = 1024
+CLOSED_TO_BLOBS = 4
+"""One part in so many of the budget: files never keep messages out."""
 
 STORED = Put("stored")
 DUPLICATE = Put("duplicate")

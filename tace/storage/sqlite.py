@@ -19,6 +19,7 @@ from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, MailboxId, MessageId, NodeId
 from tace.seams import Item, KnownPeer, Put, Totals, Waiting
+from tace.storage.reads import blobs as blob_reads
 from tace.storage.reads import sqlite as reads
 from tace.storage.reads.sqlite import Found, Read, Reads
 from tace.storage.rules import FULL, Quotas
@@ -31,6 +32,7 @@ from tace.storage.schema.sqlite import (
     prepare,
 )
 from tace.storage.turns import Turns
+from tace.storage.writes.blobs import PAGES_A_BLOB
 from tace.storage.writes.sqlite import (
     EXPIRED_A_TURN,
     Change,
@@ -39,11 +41,12 @@ from tace.storage.writes.sqlite import (
     Write,
     Writes,
 )
-from tace.wire.objects import Envelope, Tombstone
+from tace.wire.fields import BlobName
+from tace.wire.objects import Blob, Envelope, Tombstone
 
 MIN_MAX_BYTES = 1024 * 1024
 MAX_OBJECTS_A_COMMIT = 512
-"""About 2 MB of envelopes: a few milliseconds of writing."""
+"""About 2 MB of envelopes: a few milliseconds of writing. A blob weighs what its pages do."""
 MAX_OBJECTS_WAITING = 16_384
 """About 64 MB of envelopes. Whoever puts must slow down long before."""
 MAX_READS_A_TURN = 64
@@ -146,6 +149,13 @@ class SqliteStore:
             [FULL for _ in records],
         )
 
+    def put_blobs(self, blobs: Sequence[Blob], now: float) -> Deferred[list[Put]]:
+        return self._change(
+            lambda writes: [writes.put_blob(blob, now) for blob in blobs],
+            len(blobs) * PAGES_A_BLOB,
+            [FULL for _ in blobs],
+        )
+
     # -- reads -----------------------------------------------------------------------------------
 
     def list_mailbox(
@@ -160,6 +170,14 @@ class SqliteStore:
 
     def get_record(self, key: bytes, now: float) -> Deferred[UserRecord | None]:
         return self._reader.ask(reads.get_record(key, now))
+
+    def get_blob(self, name: bytes, now: float) -> Deferred[Blob | None]:
+        return self._reader.ask(blob_reads.get_blob(name, now))
+
+    def list_blobs(
+        self, arc: Arc, *, after: bytes, limit: int, now: float
+    ) -> Deferred[list[BlobName]]:
+        return self._reader.ask(blob_reads.list_blobs(arc, after=after, limit=limit, now=now))
 
     def list_items(
         self, arc: Arc, *, records: bool, after: Item | None, limit: int, now: float

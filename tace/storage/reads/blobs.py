@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from struct import Struct
 
+from tace.errors import Malformed
 from tace.ids import ID_BYTES, Arc
 from tace.storage.reads.sqlite import Read
 from tace.storage.rules import hour_of
@@ -32,8 +33,10 @@ def get_blob(name: bytes, now: float) -> Read:
             return None
         expires, stamp, data = row
         target, nonce = STAMP.unpack(stamp)
-        # Whoever is given it looks at its hash; here that would cost every reader the time.
-        return Blob(name, expires, target, nonce, data)
+        blob = Blob.make(data, expires_hours=expires, stamp_target=target, stamp_nonce=nonce)
+        if blob.hash != name:
+            raise Malformed("a blob that is not what its hash says")
+        return blob
 
     return read
 

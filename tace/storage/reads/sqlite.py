@@ -276,14 +276,16 @@ def totals(path: Path) -> Read:
     """``path`` is the database's; its write-ahead log counts too."""
 
     def read(database: sqlite3.Connection) -> Totals:
-        envelopes, tombstones, records = database.execute(
+        envelopes, tombstones, records, blobs = database.execute(
             """
             SELECT (SELECT count(*) FROM envelope), (SELECT count(*) FROM tombstone),
-                (SELECT count(*) FROM record WHERE encoded IS NOT NULL)
+                (SELECT count(*) FROM record WHERE encoded IS NOT NULL),
+                (SELECT count(*) FROM blob)
             """
         ).fetchone()
         log = path.with_name(path.name + "-wal")
-        return Totals(envelopes, tombstones, records, os.stat(path).st_size + os.stat(log).st_size)
+        size = os.stat(path).st_size + os.stat(log).st_size
+        return Totals(envelopes, tombstones, records, size, blobs)
 
     return read
 

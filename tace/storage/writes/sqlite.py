@@ -20,6 +20,7 @@ from tace.ids import MailboxId, NodeId
 from tace.seams import Item, ItemState, KnownPeer, Put
 from tace.storage.reads.sqlite import Key, look_up, run_for
 from tace.storage.rules import (
+    CLOSED_TO_BLOBS,
     DUPLICATE,
     EXPIRED,
     FULL,
@@ -34,7 +35,8 @@ from tace.storage.rules import (
     tombstone_hour_of,
 )
 from tace.storage.schema.sqlite import PAGE_BYTES
-from tace.wire.objects import Envelope, Tombstone
+from tace.storage.writes.blobs import PAGES_A_BLOB, expire_blobs, put_blob
+from tace.wire.objects import Blob, Envelope, Tombstone
 
 MAX_COUNTED_MAILBOXES = 16_384
 """Mailboxes whose number of messages is kept in memory; about 3 MB."""
@@ -107,7 +109,8 @@ class Writes:
     """Serves the writer's turns.
 
     :param max_bytes: the budget for the files; 0 for none. A sixteenth of it is closed to new
-        envelopes and records, so that tombstones and small updates still fit; the last half of that
+        envelopes and records, so that tombstones and small updates still fit; a quarter to blobs;
+        the last half of the sixteenth
         is closed to tombstones without an envelope. What replaces something always goes through.
     """
 
@@ -228,6 +231,12 @@ class Writes:
 
     def _room_for_tombstones(self) -> int:
         return self._free_pages() - self._reserve // 2
+
+    def _room_for_blobs(self) -> int:
+        """How many pages new blobs may take."""
+        if self._max_pages == _UNLIMITED_PAGES:
+            return _UNLIMITED_PAGES
+        return self._free_pages() - self._max_pages // CLOSED_TO_BLOBS
 
     def _count_mailboxes(self, mailboxes: Iterable[MailboxId]) -> None:
         """Have the number of messages in these mailboxes at hand."""
@@ -448,6 +457,15 @@ class Writes:
         )
         return STORED
 
+    # -- blobs -----------------------------------------------------------------------------------
+
+    def put_blob(self, blob: Blob, now: float) -> Put:
+        put = put_blob(self._database, blob, hour_of(now), self._room_for_blobs)
+        if put is STORED:
+            # One row, but as much of the log as many.
+            self._since_checkpoint += PAGES_A_BLOB // _PAGES_A_WRITE
+        return put
+
     # -- the end of things -----------------------------------------------------------------------
 
     def drop_items(self, items: Sequence[Item]) -> None:
@@ -493,8 +511,9 @@ class Writes:
             "(SELECT seq FROM record WHERE expires <= ? AND encoded IS NULL LIMIT ?)",
             (hour - RECORD_MEMORY_HOURS, EXPIRED_A_TURN),
         ).rowcount
+        blobs, more_blobs = expire_blobs(self._database, hour)
         gone = (len(mailboxes), tombstones, records)
-        return sum(gone), max(*gone, forgotten) >= EXPIRED_A_TURN
+        return sum(gone) + blobs, more_blobs or max(*gone, forgotten) >= EXPIRED_A_TURN
 
     # -- peers and boots -------------------------------------------------------------------------
 

@@ -172,13 +172,13 @@ function Reactions({ message, name }: { message: Message; name: string }) {
           type="button"
           class="message-reaction"
           aria-pressed={reaction.mine}
-          aria-label={label(reaction)}
           title={label(reaction)}
           tabIndex={-1}
           onClick={() => void toggle(reaction)}
         >
           <span aria-hidden="true">{harmlessLine(reaction.emoji)}</span>
           {reaction.mine && reaction.theirs ? <span aria-hidden="true">2</span> : null}
+          <span class="visually-hidden">{label(reaction)}</span>
         </button>
       ))}
     </div>

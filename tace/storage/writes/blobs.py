@@ -1,0 +1,53 @@
+"""What changes the table of blobs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from tace.seams import Put
+from tace.storage.reads.blobs import STAMP
+from tace.storage.rules import DUPLICATE, EXPIRED, FULL, STORED
+from tace.wire.objects import Blob
+
+PAGES_A_BLOB = 18
+"""Sixteen of data, one for the row, and a part of some index pages."""
+EXPIRED_A_TURN = 16
+"""About 1 MB: so much is let go of between two live writes."""
+
+
+def put_blob(
+    database: sqlite3.Connection, blob: Blob, hour: int, free_pages: Callable[[], int]
+) -> Put:
+    """:param free_pages: how many pages blobs may still take."""
+    if blob.expires_hours <= hour:
+        return EXPIRED
+    stamp = STAMP.pack(blob.stamp_target, blob.stamp_nonce)
+    row = database.execute(
+        "SELECT seq, expires FROM blob INDEXED BY blob_place WHERE hash = ?", (blob.hash,)
+    ).fetchone()
+    if row is not None:
+        number, expires = row
+        if expires >= blob.expires_hours:
+            return DUPLICATE
+        database.execute(
+            "UPDATE blob SET expires = ?, stamp = ? WHERE seq = ?",
+            (blob.expires_hours, stamp, number),
+        )
+        return STORED
+    if free_pages() < PAGES_A_BLOB:
+        return FULL
+    database.execute(
+        "INSERT INTO blob (hash, expires, stamp, data) VALUES (?, ?, ?, ?)",
+        (blob.hash, blob.expires_hours, stamp, blob.data),
+    )
+    return STORED
+
+
+def expire_blobs(database: sqlite3.Connection, hour: int) -> tuple[int, bool]:
+    """How many went, and whether more may be left."""
+    gone = database.execute(
+        "DELETE FROM blob WHERE seq IN (SELECT seq FROM blob WHERE expires <= ? LIMIT ?)",
+        (hour, EXPIRED_A_TURN),
+    ).rowcount
+    return gone, gone >= EXPIRED_A_TURN
