@@ -288,7 +288,7 @@ class Store(Protocol):
         """The record under a key, unless it has expired."""
 
     def put_blobs(self, blobs: Sequence[Blob], now: float) -> Deferred[list[Put]]:
-        """Add blobs, or keep known ones for longer: ``stored``, ``duplicate``, ``expired``, ``full``.
+        """Add blobs, or keep them for longer: ``stored``, ``duplicate``, ``expired`` or ``full``.
 
         Of two expiries the later holds, with the stamp it came with; a blob that is new here or
         has a later expiry than before is ``stored``. Stamps and far expiries are the caller's to

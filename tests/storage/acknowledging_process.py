@@ -1,4 +1,7 @@
-"""A process that puts letters until it is killed; prints the number of each once it is durable."""
+"""A process that puts letters, now and then with a blob, until it is killed.
+
+It prints the number of each once it is durable.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from itertools import count
 from pathlib import Path
 
 from tace.storage.sqlite import SqliteStore
-from tests.storage.objects import NOW, letter
+from tests.storage.objects import NOW, blob, letter
 from tests.storage.pump import Pump
 
 IN_FLIGHT = 20
+BLOB_EVERY = 10
 
 
 def main() -> None:
@@ -19,10 +23,13 @@ def main() -> None:
     store = SqliteStore(Path(sys.argv[1]), pump, mailbox_max_items=1_000_000)
     waiting = []
     for number in count():
-        waiting.append((number, store.put_envelopes([letter(number).envelope], NOW)))
+        puts = [store.put_envelopes([letter(number).envelope], NOW)]
+        if number % BLOB_EVERY == 0:
+            puts.append(store.put_blobs([blob(number)], NOW))
+        waiting.append((number, puts))
         if len(waiting) == IN_FLIGHT:
-            oldest, answer = waiting.pop(0)
-            if pump.result(answer)[0].durable:
+            oldest, answers = waiting.pop(0)
+            if all(pump.result(answer)[0].durable for answer in answers):
                 print(oldest, flush=True)
 
 

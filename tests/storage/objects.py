@@ -12,8 +12,10 @@ from tace.ids import KIND_CONTACTS, MailboxId, digest, mailbox_id
 from tace.seams import Item, ItemState, KnownPeer
 from tace.wire.objects import (
     BLOB_BYTES,
+    CHUNK_BYTES,
     SECONDS_PER_HOUR,
     SECRET_BYTES,
+    Blob,
     Envelope,
     Tombstone,
     lock_of,
@@ -95,6 +97,16 @@ def record(
 
 def record_item(it: UserRecord) -> Item:
     return Item(it.key, it.order[1], ItemState.RECORD)
+
+
+def blob(number: int, *, lives_hours: int = 24, stamp_target: int = 0) -> Blob:
+    """Blobs of different numbers differ in every eight bytes."""
+    return Blob.make(
+        number.to_bytes(8) * (CHUNK_BYTES // 8),
+        expires_hours=HOUR + lives_hours,
+        stamp_target=stamp_target,
+        stamp_nonce=number,
+    )
 
 
 def peer(number: int, heard: float, *, record_bytes: int = 100) -> KnownPeer:

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.storage.memory import MemoryStore
+from tests.storage.blob_contract import BlobContract
 from tests.storage.contract import StoreContract
 from tests.storage.objects import NOW, letter
 from tests.storage.pump import Pump
@@ -15,7 +16,7 @@ from tests.storage.pump import Pump
 T = TypeVar("T")
 
 
-class MemoryStoreTests(StoreContract, SynchronousTestCase):
+class MemoryStoreTests(StoreContract, BlobContract, SynchronousTestCase):
     """The contract, and what only memory promises."""
 
     def make_store(self, **settings: int) -> MemoryStore:

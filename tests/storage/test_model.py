@@ -26,9 +26,11 @@ from tace.ids import KIND_CONTACTS, KIND_REQUESTS, Arc
 from tace.seams import Item, Store
 from tace.storage.memory import MemoryStore
 from tace.storage.sqlite import SqliteStore
+from tace.wire.objects import Blob
 from tests.storage.objects import (
     Letter,
     at,
+    blob,
     letter,
     mailbox,
     peer,
@@ -53,6 +55,7 @@ ITEMS = [
     *(it.buried_item for it in LETTERS),
     *map(record_item, RECORDS),
 ]
+BLOBS = [blob(n, lives_hours=lives) for n in range(4) for lives in (2, 5, 40)]
 CONTACTS_ITEMS = 4
 REQUESTS_ITEMS = 2
 
@@ -139,6 +142,18 @@ class Stores(RuleBasedStateMachine):
     def put_records(self, records: list[UserRecord]) -> None:
         self.same(lambda store: store.put_records(records, self.now))
 
+    @rule(blobs=st.lists(st.sampled_from(BLOBS), max_size=4))
+    def put_blobs(self, blobs: list[Blob]) -> None:
+        self.same(lambda store: store.put_blobs(blobs, self.now))
+
+    @rule(it=st.sampled_from(BLOBS))
+    def get_blob(self, it: Blob) -> None:
+        self.same(lambda store: store.get_blob(it.hash, self.now))
+
+    @rule(arc=arcs, after=st.sampled_from([b"", *(it.hash for it in BLOBS)]))
+    def list_blobs(self, arc: Arc, after: bytes) -> None:
+        self.same(lambda store: store.list_blobs(arc, after=after, limit=3, now=self.now))
+
     @rule(items=few_items)
     def drop_items(self, items: list[Item]) -> None:
         self.same(lambda store: store.drop_items(items))
@@ -204,7 +219,7 @@ class Stores(RuleBasedStateMachine):
     def hold_the_same(self) -> None:
         self.same(
             lambda store: store.totals(),
-            lambda found: (found.envelopes, found.tombstones, found.records),
+            lambda found: (found.envelopes, found.tombstones, found.records, found.blobs),
         )
 
 

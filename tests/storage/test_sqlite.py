@@ -29,9 +29,12 @@ from tace.storage.sqlite import (
     MIN_MAX_BYTES,
     SqliteStore,
 )
+from tace.storage.writes.blobs import PAGES_A_BLOB
 from tace.storage.writes.sqlite import Change, PutEnvelopes, PutTombstones, Writes
+from tests.storage.acknowledging_process import BLOB_EVERY
+from tests.storage.blob_contract import BlobContract
 from tests.storage.contract import StoreContract
-from tests.storage.objects import NOW, at, letter, mailbox, peer, record, removal
+from tests.storage.objects import NOW, at, blob, letter, mailbox, peer, record, removal
 from tests.storage.pump import Pump
 
 T = TypeVar("T")
@@ -73,7 +76,7 @@ class _Files(SynchronousTestCase):
             other.execute("ROLLBACK")
 
 
-class SqliteStoreTests(StoreContract, _Files):
+class SqliteStoreTests(StoreContract, BlobContract, _Files):
     """The contract."""
 
     def setUp(self) -> None:
@@ -203,6 +206,16 @@ class CommitTests(_Files):
         self.assertEqual([self.successResultOf(put) for put in puts], [[Put("stored")]] * 600)
         self.assertEqual(self.result(self.open().totals()).envelopes, 600)
 
+    def test_blobs_weigh_what_they_are(self) -> None:
+        """So many bytes wait as of envelopes, and one transaction takes so many."""
+        store = self.open()
+        fits = MAX_OBJECTS_WAITING // PAGES_A_BLOB
+        with self.writer_held_up():
+            first = store.put_blobs([blob(1)] * fits, NOW)
+            with self.assertRaisesRegex(StoreError, "too far behind"):
+                self.result(store.put_blobs([blob(1)], NOW))
+        self.assertEqual(len(self.result(first)), fits)
+
     def test_the_log_stays_small(self) -> None:
         """Checkpoints come between commits, so the write-ahead log does not grow for ever."""
         store = self.open(max_bytes=64 * 1024 * 1024)
@@ -307,6 +320,17 @@ class ReadTests(_Files):
         with self.assertRaisesRegex(StoreError, "damaged"):
             self.result(store.get_record(it.key, NOW))
 
+    def test_a_damaged_blob_is_an_error(self) -> None:
+        """It is not served, whatever is wrong with it; the others are."""
+        store = self.open()
+        self.result(store.put_blobs([blob(1), blob(2)], NOW))
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            for damage in (blob(1).data[1:], blob(1).data[1:] + b"x"):
+                other.execute("UPDATE blob SET data = ? WHERE hash = ?", (damage, blob(1).hash))
+                with self.assertRaisesRegex(StoreError, "damaged"):
+                    self.result(store.get_blob(blob(1).hash, NOW))
+        self.assertEqual(self.result(store.get_blob(blob(2).hash, NOW)), blob(2))
+
 
 class OpeningTests(_Files):
     """One process a directory; schema steps; files that are not ours."""
@@ -383,6 +407,20 @@ class OpeningTests(_Files):
             self.assertEqual(before.execute("PRAGMA user_version").fetchone(), (len(steps),))
             self.assertEqual(before.execute("SELECT count(*) FROM envelope").fetchone(), (1,))
         self.assertEqual(copy.stat().st_mode & 0o777, 0o600)
+
+    def test_the_store_of_a_node_without_blobs_takes_them(self) -> None:
+        """A file of the first schema, with what was in it."""
+        prepare(self.path, packaged_steps()[:1])
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as before:
+            one = letter(1).envelope
+            before.execute(
+                "INSERT INTO envelope (mailbox, id, expires, body) VALUES (?, ?, ?, ?)",
+                (one.mailbox, one.id, one.expires_hours, one.encoded),
+            )
+        store = self.open()
+        self.assertEqual(self.result(store.put_blobs([blob(1)], NOW)), [Put("stored")])
+        self.assertEqual(self.result(store.get_envelopes(one.mailbox, [one.id], NOW)), [one])
+        self.assertEqual(self.result(store.get_blob(blob(1).hash, NOW)), blob(1))
 
     def test_a_step_that_fails_changes_nothing(self) -> None:
         """It is one transaction: the node does not start, and the old file still works."""
@@ -478,6 +516,34 @@ class DiskTests(_Files):
         database.execute("PRAGMA query_only = OFF")
         self.assertEqual(writes.take_turn(turn), [[Put("stored")]] * 3)
 
+    def test_the_log_stays_small_with_blobs(self) -> None:
+        """A blob counts for as much of the log as it takes, also while others always wait."""
+        database, _ = self.writes()
+        writes = Writes(database, max_bytes=64 * 1024 * 1024, quotas=Quotas(9999, 9999))
+        for number in range(400):
+            one = blob(number)
+            put = Change(lambda it, one=one: [it.put_blob(one, NOW)])  # type: ignore[misc]
+            self.assertEqual(writes.take_turn([put]), [[Put("stored")]])
+            writes.afterwards(False)
+        log = self.path.with_name(self.path.name + "-wal")
+        self.assertLess(log.stat().st_size, 12 * 1024 * 1024)
+
+    def test_no_room_on_the_disk_for_a_blob(self) -> None:
+        """It is ``full``, alone; a later expiry of one that is there still fits."""
+        database, writes = self.writes()
+        put = Change(lambda it: [it.put_blob(blob(1), NOW)], [Put("full")])
+        self.assertEqual(writes.take_turn([put]), [[Put("stored")]])
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count = {pages + 8}")
+        other = Change(lambda it: [it.put_blob(blob(2), NOW)], [Put("full")])
+        longer = Change(lambda it: [it.put_blob(blob(1, lives_hours=99), NOW)], [Put("full")])
+        letters = PutEnvelopes([letter(1).envelope], NOW)
+        self.assertEqual(
+            writes.take_turn([other, longer, letters]),
+            [[Put("full")], [Put("stored")], [Put("stored")]],
+        )
+        self.assertEqual(database.execute("SELECT count(*) FROM blob").fetchone(), (1,))
+
     def test_quotas_are_right_after_a_failure(self) -> None:
         """What was rolled back is not counted."""
         database, _ = self.writes()
@@ -548,7 +614,10 @@ class ProcessTests(TestCase):
         self.assertEqual(await lines.ended, [b"open"])
 
     async def test_what_was_acknowledged_survives_a_kill(self) -> None:
-        """SIGKILL in the middle of writing: every answered put is there, and the lock is free."""
+        """SIGKILL in the middle of writing: every answered put is there, and the lock is free.
+
+        Every tenth letter comes with a blob.
+        """
         path = Path(self.mktemp()).absolute()
         path.mkdir()
         lines = _Lines(enough=500)
@@ -564,5 +633,9 @@ class ProcessTests(TestCase):
         store = SqliteStore(path / "node.db", IReactorFromThreads(reactor))
         ids = [letter(n).envelope.id for n in acknowledged]
         found = await store.get_envelopes(mailbox(1), ids, NOW)
+        expected = [blob(n) for n in acknowledged if n % BLOB_EVERY == 0]
+        blobs = [await store.get_blob(it.hash, NOW) for it in expected]
         await store.close()
         self.assertEqual({it.id for it in found}, set(ids))
+        self.assertGreaterEqual(len(expected), 50)
+        self.assertEqual(blobs, expected)

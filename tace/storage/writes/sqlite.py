@@ -109,9 +109,9 @@ class Writes:
     """Serves the writer's turns.
 
     :param max_bytes: the budget for the files; 0 for none. A sixteenth of it is closed to new
-        envelopes and records, so that tombstones and small updates still fit; a quarter to blobs;
-        the last half of the sixteenth
-        is closed to tombstones without an envelope. What replaces something always goes through.
+        envelopes and records, so that tombstones and small updates still fit; the last half of that
+        is closed to tombstones without an envelope. A quarter is closed to blobs. What replaces
+        something always goes through.
     """
 
     def __init__(
