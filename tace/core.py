@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from tace.background import Periodic, background
 from tace.config import Settings
+from tace.delivery.blobs import BlobDelivery
 from tace.delivery.collect import Collect
 from tace.delivery.deposit import Deposit
 from tace.delivery.lookup import RecordLookup
@@ -24,6 +25,8 @@ from tace.errors import InternalError, LinkLost, Refusal
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
+from tace.mailbox.blob_repair import BlobRepair
+from tace.mailbox.blobs import BlobReplica
 from tace.mailbox.reconcile import PagedLists
 from tace.mailbox.repair import Repair
 from tace.mailbox.replica import Replica
@@ -155,6 +158,8 @@ class Core:
     deposit: Deposit
     collect: Collect
     records: RecordLookup
+    blob_repair: BlobRepair
+    blobs: BlobDelivery
     store: Store
     links: Links
     clock: IReactorTime
@@ -188,6 +193,7 @@ class Core:
         await self.repair.pull_all()
         self.ring.become_member()
         self.repair.start()
+        self.blob_repair.start()
 
     async def _begin_boot(self) -> None:
         """Have the record say that this is a new life, later than every one before."""
@@ -198,6 +204,7 @@ class Core:
         """End the background work. Links and store are closed by whoever opened them."""
         await self.upkeep.stop()
         await self.repair.stop()
+        await self.blob_repair.stop()
         await self.ring.stop()
         await self.collect.stop()
         await self.gossip.stop()
@@ -293,6 +300,21 @@ def build_core(
     )
     deposit = Deposit(view=membership, links=links, clock=clock, counters=counters, rules=rules)
     records = RecordLookup(view=membership, links=links, clock=clock, counters=counters)
+    blob_replica = BlobReplica(
+        view=membership, store=store, clock=clock, counters=counters, rules=rules
+    )
+    blob_repair = BlobRepair(
+        blob_replica,
+        view=membership,
+        links=links,
+        store=store,
+        clock=clock,
+        random=random,
+        counters=counters,
+        rules=rules,
+        interval_seconds=ring.reconcile_seconds,
+    )
+    blobs = BlobDelivery(view=membership, links=links, clock=clock, counters=counters, rules=rules)
 
     async def upkeep() -> None:
         replica.expire_watches()
@@ -308,6 +330,8 @@ def build_core(
         deposit,
         collect,
         records,
+        blob_repair,
+        blobs,
         store,
         links,
         clock,
@@ -322,6 +346,7 @@ def build_core(
             **maintenance.procedures(),
             **replica.procedures(),
             **repair.procedures(),
+            **blob_replica.procedures(),
             **collect.procedures(),
         }
     )
@@ -336,11 +361,13 @@ class _Losses:
 
     def link_up(self, record: NodeRecord) -> None:
         self._core.repair.soon()
+        self._core.blob_repair.soon()
 
     def link_lost(self, node: NodeId) -> None:
         self._core.replica.link_lost(node)
         self._core.collect.link_lost(node)
         self._core.repair.lost_touch(node)
+        self._core.blob_repair.lost_touch(node)
 
     def unreachable(self, node: NodeId) -> None:
         """Told to the membership by the gossip."""

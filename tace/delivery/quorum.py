@@ -1,7 +1,7 @@
 """Writing something to all its replicas at once, and answering when a majority has it (page 2.4).
 
 What is written to one node within one reactor turn shares a request. An answer comes within
-``deadline_seconds``, whoever is dead.
+the deadline, whoever is dead.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class QuorumWriter(Generic[T]):
     :param request: makes the request that carries several of them, with records for the replica.
     :param batch_limit: how many fit one request.
     :param judge: looks at a durable answer before it is counted (the secret of an ``acked``).
+    :param deadline_seconds: when a write is decided by the answers there are.
+    :param call_timeout_seconds: how long one replica may take (default: the links' setting).
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class QuorumWriter(Generic[T]):
         clock: IReactorTime,
         counters: Counters,
         judge: Callable[[T, PutResult, Votes], str] = lambda _, result, __: result.code,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        call_timeout_seconds: float | None = None,
     ) -> None:
         self._request = request
         self._batch_limit = batch_limit
@@ -53,6 +57,8 @@ class QuorumWriter(Generic[T]):
         self._clock = clock
         self._counters = counters
         self._judge = judge
+        self._deadline_seconds = deadline_seconds
+        self._call_timeout_seconds = call_timeout_seconds
         self._batches: dict[NodeId, list[_Write[T]]] = {}
         self._undecided = 0
 
@@ -66,7 +72,7 @@ class QuorumWriter(Generic[T]):
         replica_set = self._view.replica_set(key)
         write = _Write(key, thing, Votes(replica_set))
         self._undecided += 1
-        deadline = self._clock.callLater(DEADLINE_SECONDS, write.decide)
+        deadline = self._clock.callLater(self._deadline_seconds, write.decide)
 
         def decided(outcome: Outcome) -> Outcome:
             self._undecided -= 1
@@ -101,7 +107,9 @@ class QuorumWriter(Generic[T]):
     ) -> None:
         try:
             answer = await self._links.call(
-                node, self._request([write.thing for write in batch], records)
+                node,
+                self._request([write.thing for write in batch], records),
+                timeout_seconds=self._call_timeout_seconds,
             )
         except (Failure, Refusal) as error:
             self._counters.count("replica_write_failures_total", reason=error.code)

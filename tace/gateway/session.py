@@ -7,7 +7,8 @@ that a node does not see on one connection who talks to whom.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, Protocol
 
@@ -37,6 +38,8 @@ from tace.wire.client import (
     MAX_MAILBOXES,
     Ack,
     AckAnswer,
+    BlobFound,
+    BlobStored,
     CaughtUp,
     Challenge,
     ClientDone,
@@ -46,6 +49,7 @@ from tace.wire.client import (
     ClientRefused,
     Defer,
     FindRecord,
+    GetBlob,
     GetNetwork,
     GetStatus,
     NetworkInfo,
@@ -53,6 +57,7 @@ from tace.wire.client import (
     PositionStatus,
     PublishRecord,
     Push,
+    PutBlob,
     RecordPublished,
     Send,
     SendAnswer,
@@ -64,9 +69,12 @@ from tace.wire.client import (
 )
 from tace.wire.fields import PutResult
 from tace.wire.message import Message
+from tace.wire.objects import Blob
 from tace.wire.peer import PROTOCOL_VERSION
 
 MAX_NETWORK_RECORDS = 32
+MAX_BLOBS_UNDER_WAY = 4
+"""Of one connection: what polling keeps of late answers has room for so many."""
 RETRY_AFTER_MS = {"not-stored": 1000, "full": 60_000, "quota": 60_000, "rate-limited": 1000}
 Command = Callable[["ClientSession", Any], Awaitable[Message | None]]
 
@@ -99,6 +107,7 @@ class ClientSession:
         self._role = Role.UNDECIDED
         self._challenge = services.random_bytes(32)
         self._in_flight = 0
+        self._blobs_under_way = 0
         self._waiting_for_end: list[Deferred[None]] = []
         self._leases: dict[MailboxId, Lease] = {}
         self._watching: dict[MailboxId, None] = {}
@@ -340,6 +349,40 @@ class ClientSession:
         record = await self._core.records.find(message.key)
         return ClientRecord(b"" if record is None else record.encoded)
 
+    async def _put_blob(self, message: PutBlob) -> BlobStored:
+        self._become(Role.OUTBOX)
+        blob = Blob.make(
+            message.blob,
+            expires_hours=message.expires_hours,
+            stamp_target=message.stamp_target,
+            stamp_nonce=message.stamp_nonce,
+        )
+        with self._blob_transfer():
+            outcome = await self._core.blobs.put(blob)
+        if outcome.state not in ("stored", "partial"):
+            detail = str(self._stamp_bits()) if outcome.state == "stamp-required" else ""
+            raise refusal_from_wire(outcome.state, detail, RETRY_AFTER_MS.get(outcome.state, 0))
+        return BlobStored(outcome.state, outcome.copies, outcome.of)
+
+    async def _get_blob(self, message: GetBlob) -> BlobFound:
+        self._become(Role.OUTBOX)
+        with self._blob_transfer():
+            blob = await self._core.blobs.find(message.hash)
+        return BlobFound(b"" if blob is None else blob.data)
+
+    @contextmanager
+    def _blob_transfer(self) -> Iterator[None]:
+        if self._blobs_under_way >= MAX_BLOBS_UNDER_WAY:
+            raise TooMany(
+                f"at most {MAX_BLOBS_UNDER_WAY} blobs under way on one connection",
+                retry_after_ms=100,
+            )
+        self._blobs_under_way += 1
+        try:
+            yield
+        finally:
+            self._blobs_under_way -= 1
+
     # -- either ----------------------------------------------------------------------------------
 
     async def _publish_record(self, message: PublishRecord) -> RecordPublished:
@@ -389,6 +432,8 @@ _COMMANDS: dict[type[Message], Command] = {
     Defer: ClientSession._defer,
     Send: ClientSession._send,
     FindRecord: ClientSession._find_record,
+    PutBlob: ClientSession._put_blob,
+    GetBlob: ClientSession._get_blob,
     PublishRecord: ClientSession._publish_record,
     GetNetwork: ClientSession._network,
     GetStatus: ClientSession._status,

@@ -52,7 +52,7 @@ class PagedLists:
     async def missing(self, peer: NodeId, arc: Arc, *, records: bool) -> AsyncIterator[list[Item]]:
         # One segment at a time: within it both listings are in plain key order.
         for low, high in arc.segments():
-            segment = Arc(low or _BEFORE_FIRST, high)
+            segment = Arc(low or BEFORE_FIRST, high)
             after: Item | None = None
             while True:
                 page = await self._links.call(
@@ -81,7 +81,7 @@ class PagedLists:
         """
         named = {(item.key, item.name) for item in theirs}
         first, last = theirs[0], theirs[-1]
-        stretch = Arc(_before(first.key), last.key)
+        stretch = Arc(before(first.key), last.key)
         held: list[Item] = []
         after: Item | None = None
         while True:
@@ -107,9 +107,10 @@ def _check_order(after: Item | None, items: list[Item], segment: Arc) -> None:
         last = (item.key, item.name)
 
 
-_BEFORE_FIRST = b"\xff" * 32
+BEFORE_FIRST = b"\xff" * 32
 """As an exclusive start it means: from the very first key."""
 
 
-def _before(key: bytes) -> bytes:
+def before(key: bytes) -> bytes:
+    """The key that comes just before, as the start of an arc that begins with this one."""
     return ((int.from_bytes(key) - 1) % (1 << 256)).to_bytes(32)

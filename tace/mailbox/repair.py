@@ -13,13 +13,13 @@ from typing import TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from tace.background import Periodic
-from tace.errors import NotReplica, ProtocolError, TaceError
+from tace.errors import NotReplica, ProtocolError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, NodeId
-from tace.mailbox.reconcile import Reconciliation
+from tace.mailbox.reconcile import Reconciliation, before
 from tace.mailbox.replica import Replica
+from tace.mailbox.rounds import ComparisonRounds
 from tace.mailbox.rules import AdmissionRules
 from tace.seams import Counters, Item, ItemState, Links, Procedure, Store, View
 from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, TombstoneField
@@ -28,9 +28,6 @@ from tace.wire.message import Message
 from tace.wire.objects import Envelope, Tombstone
 from tace.wire.peer import FetchItems, ItemField, ItemPage, Items, ListItems
 
-MAX_INTERVAL_FACTOR = 10
-"""A pair that stays in step is compared up to this many times less often."""
-AFTER_CHANGE_SECONDS = 0.5
 MAX_REFUSED_REMEMBERED = 4096
 MAX_FRUITLESS = 1024
 """Items that a peer may list in one pull and then not bring; more, and it invents them."""
@@ -68,33 +65,33 @@ class Repair:
         self._clock = clock
         self._counters = counters
         self._rules = rules
-        self._interval = interval_seconds
-        self._random = random
-        self._in_step: dict[NodeId, _InStep] = {}
         self._refused: dict[Item, None] = {}
-        self._alone = True
-        self._rounds = Periodic("repair", clock, self._until_next, self._round)
+        self._rounds = ComparisonRounds(
+            "repair",
+            self.pull,
+            replica,
+            view=view,
+            clock=clock,
+            random=random,
+            counters=counters,
+            interval_seconds=interval_seconds,
+        )
 
     def procedures(self) -> dict[type[Message], Procedure]:
         return {ListItems: self._on_list_items, FetchItems: self._on_fetch_items}
 
     def start(self) -> None:
-        self._view.when_changed(self.soon)
-        self._rounds.start(delay=AFTER_CHANGE_SECONDS)
+        self._rounds.start()
 
     async def stop(self) -> None:
         await self._rounds.stop()
 
     def soon(self) -> None:
-        if self._alone and self._arcs_by_peer():
-            # Others have turned up: until they have been asked, they may hold what we lack.
-            self._alone = False
-            self._replica.partial = True
-        self._rounds.soon(AFTER_CHANGE_SECONDS)
+        self._rounds.soon()
 
     def lost_touch(self, node: NodeId) -> None:
         """The link to it went away: either side may have missed something."""
-        self._in_step.pop(node, None)
+        self._rounds.lost_touch(node)
 
     # -- pulling ---------------------------------------------------------------------------------
 
@@ -103,70 +100,7 @@ class Repair:
 
         The replica's answers to reads are whole as soon as enough of them have.
         """
-        complete = True
-        shared = self._arcs_by_peer()
-        self._alone = not shared
-        for peer, arcs in shared.items():
-            complete = await self._pull_and_note(peer, arcs) and complete
-        self._look_whole()
-        return complete
-
-    def _look_whole(self) -> None:
-        """Reads are whole once as many others have been asked as meet every write quorum."""
-        if not self._replica.partial:
-            return
-        asked = {peer for peer, in_step in self._in_step.items() if in_step.arcs}
-        own = self._view.own
-        self._replica.partial = any(
-            sum(node in asked for node in replica_set.members if node != own)
-            < min(replica_set.read_quorum, replica_set.size - 1)
-            for _, replica_set in self._view.arcs_held()
-            if own in replica_set.everyone
-        )
-
-    async def _round(self) -> None:
-        now = self._clock.seconds()
-        shared = self._arcs_by_peer()
-        for gone in [peer for peer in self._in_step if peer not in shared]:
-            del self._in_step[gone]
-        for peer, arcs in shared.items():
-            known = self._in_step.get(peer)
-            if known is None or known.arcs != arcs or known.next_at <= now:
-                await self._pull_and_note(peer, arcs)
-        self._look_whole()
-        self._counters.gauge("repair_peers", len(shared))
-
-    def _until_next(self) -> float:
-        now = self._clock.seconds()
-        due = min((s.next_at for s in self._in_step.values()), default=now + self._interval)
-        return max(1.0, due - now)
-
-    def _arcs_by_peer(self) -> dict[NodeId, tuple[Arc, ...]]:
-        """Which arcs this node shares with which living peer, neighbouring ones joined."""
-        shared: dict[NodeId, list[Arc]] = {}
-        for arc, replica_set in self._view.arcs_held():
-            if self._view.own not in replica_set.everyone:
-                continue
-            for peer in replica_set.everyone:
-                if peer != self._view.own and not self._view.is_dead(peer):
-                    shared.setdefault(peer, []).append(arc)
-        return {peer: tuple(_joined(shared[peer])) for peer in sorted(shared)}
-
-    async def _pull_and_note(self, peer: NodeId, arcs: tuple[Arc, ...]) -> bool:
-        try:
-            brought = await self.pull(peer, arcs)
-        except TaceError as error:
-            # The peer's fault, or the disk's: the others are asked all the same.
-            self._counters.count("repair_failures_total", reason=error.code)
-            self._in_step[peer] = _InStep((), self._clock.seconds() + self._interval / 6, 1)
-            return False
-        before = self._in_step.get(peer)
-        factor = 1
-        if before is not None and not brought and before.arcs == arcs:
-            factor = min(before.factor * 2, MAX_INTERVAL_FACTOR)
-        wait = self._interval * factor * self._random.uniform(0.75, 1.25)
-        self._in_step[peer] = _InStep(arcs, self._clock.seconds() + wait, factor)
-        return True
+        return await self._rounds.once()
 
     async def pull(self, peer: NodeId, arcs: Sequence[Arc]) -> int:
         """Fetch what that peer holds in the arcs and this node lacks; how many items.
@@ -291,7 +225,7 @@ class Repair:
     async def _on_fetch_items(self, peer: NodeId, message: FetchItems) -> Items:
         asked = [Item(f.key, f.name, ItemState(f.state)) for f in message.items]
         for key in {item.key: None for item in asked}:
-            if not self._view.may_ask_about(peer, Arc(_before(key), key)):
+            if not self._view.may_ask_about(peer, Arc(before(key), key)):
                 raise NotReplica("those items are not yours to fetch")
         envelopes, tombstones, removals, records = await self._store.get_items(
             asked, self._clock.seconds()
@@ -309,17 +243,6 @@ class Repair:
         for record in records[:7]:
             room = _add(answer[3], record.encoded, len(record.encoded), room)
         return Items(tuple(answer[0]), tuple(answer[1]), tuple(answer[2]), tuple(answer[3]))
-
-
-class _InStep:
-    """When a peer was last in step over which arcs, and when to look again."""
-
-    __slots__ = ("arcs", "factor", "next_at")
-
-    def __init__(self, arcs: tuple[Arc, ...], next_at: float, factor: int) -> None:
-        self.arcs = arcs
-        self.next_at = next_at
-        self.factor = factor
 
 
 class _Pull:
@@ -365,21 +288,3 @@ def _add(part: list[T], value: T, size: int, room: int) -> int:
 
 def _record_item(record: UserRecord) -> Item:
     return Item(record.key, record.order[1], ItemState.RECORD)
-
-
-def _before(key: bytes) -> bytes:
-    return ((int.from_bytes(key) - 1) % (1 << 256)).to_bytes(32)
-
-
-def _joined(arcs: Sequence[Arc]) -> list[Arc]:
-    """Join arcs that touch (they come in ring order), so that one listing covers them."""
-    merged: list[Arc] = []
-    for arc in arcs:
-        if merged and merged[-1].end == arc.start:
-            merged[-1] = Arc(merged[-1].start, arc.end)
-        else:
-            merged.append(arc)
-    if len(merged) > 1 and merged[-1].end == merged[0].start:
-        merged[0] = Arc(merged[-1].start, merged[0].end)
-        merged.pop()
-    return merged

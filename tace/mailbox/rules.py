@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tace.ids import KIND_REQUESTS
-from tace.wire.objects import SECONDS_PER_HOUR, Envelope
+from tace.wire.objects import SECONDS_PER_HOUR, Blob, Envelope
 
 CLOCK_SLACK_SECONDS = 3600
 """Clocks may differ by this much before an expiry counts as too far ahead."""
@@ -16,8 +16,9 @@ USER_RECORD_MAX_DAYS = 30
 class AdmissionRules:
     """The network's limits on what is stored.
 
-    :param max_lifetime_days: how far ahead an envelope may expire.
-    :param requests_stamp_bits: what the stamp of an envelope to a requests mailbox must show.
+    :param max_lifetime_days: how far ahead an envelope or a blob may expire.
+    :param requests_stamp_bits: what the stamp of an envelope to a requests mailbox, or of a blob,
+        must show.
     """
 
     max_lifetime_days: int
@@ -39,6 +40,13 @@ class AdmissionRules:
     def record_refusal(self, expires_hours: int, now: float) -> str | None:
         """The same for a user record."""
         return self._expiry_refusal(expires_hours, now, USER_RECORD_MAX_DAYS)
+
+    def blob_refusal(self, blob: Blob, now: float) -> str | None:
+        """The same for a blob. Without the stamp a disk would be anybody's, for nothing."""
+        word = self._expiry_refusal(blob.expires_hours, now, self.max_lifetime_days)
+        if word is None and not blob.stamped_for(self.requests_stamp_bits):
+            return "stamp-required"
+        return word
 
     @staticmethod
     def _expiry_refusal(expires_hours: int, now: float, max_days: int) -> str | None:

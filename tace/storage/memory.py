@@ -109,7 +109,7 @@ class MemoryStore:
     def _fits(self, more: int, closed_part: int) -> bool:
         """Is there room for so many bytes, with 1/``closed_part`` of the budget left free?"""
         budget = self._max_bytes - self._max_bytes // closed_part
-        return not self._max_bytes or self._bytes + self._blobs.bytes + more <= budget
+        return not self._max_bytes or self._bytes + self._blobs.cost_bytes + more <= budget
 
     # -- envelopes -------------------------------------------------------------------------------
 
@@ -357,7 +357,7 @@ class MemoryStore:
                 sum(map(len, self._mailboxes.values())),
                 len(self._buried),
                 sum(known.record is not None for known in self._records.values()),
-                self._bytes + self._blobs.bytes,
+                self._bytes + self._blobs.cost_bytes,
                 len(self._blobs),
             )
         )

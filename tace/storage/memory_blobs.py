@@ -29,7 +29,7 @@ class MemoryBlobs:
         return len(self._blobs)
 
     @property
-    def bytes(self) -> int:
+    def cost_bytes(self) -> int:
         return len(self._blobs) * BLOB_COST_BYTES
 
     def put(self, blob: Blob, hour: int) -> Put:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
+from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,9 +15,25 @@ from tace.delivery.votes import Outcome
 from tace.identity.mailbox_proof import Lease
 from tace.seams import Procedure
 from tace.wire.message import Message
-from tace.wire.objects import Envelope
+from tace.wire.objects import CHUNK_BYTES, SECONDS_PER_HOUR, Blob, Envelope, is_stamped
 from tests.letters import Box
 from tests.network import MemoryNetwork, TestNode
+
+STAMP_BITS = 4
+"""What the nodes of a :class:`~tests.network.MemoryNetwork` demand."""
+
+
+def stamped_blob(number: int, now: float, *, hours: int = 24, bits: int = STAMP_BITS) -> Blob:
+    """Blob ``number``, which expires so many hours from now, with the work done."""
+    data = number.to_bytes(8) * (CHUNK_BYTES // 8)
+    name = sha256(data).digest()
+    nonce = next(n for n in count() if is_stamped(name, bits, n, wanted=bits))
+    return Blob.make(
+        data,
+        expires_hours=int(now // SECONDS_PER_HOUR) + hours,
+        stamp_target=bits,
+        stamp_nonce=nonce,
+    )
 
 
 class Reader:

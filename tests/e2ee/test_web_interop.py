@@ -20,6 +20,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.e2ee.content import (
+    Body,
     ContactsMailbox,
     Content,
     Delete,
@@ -116,6 +117,8 @@ class Web:
         self._process.communicate(timeout=_PLAY_SECONDS)
         self._end.cancel()
         self._end.join()
+        if self._process.returncode:
+            raise RuntimeError(f"the web client's program ended with {self._process.returncode}")
 
 
 class WebInteropTests(SynchronousTestCase):
@@ -352,7 +355,7 @@ class WebInteropTests(SynchronousTestCase):
     def test_contents(self) -> None:
         """Every kind is read, and written again byte for byte."""
         an_id, mailbox = bytes(range(16)), bytes(31) + b"\2"
-        bodies = (
+        bodies: tuple[Body, ...] = (
             Text("Grüße, 你好 🚲"),
             Receipt(2, (an_id, bytes(16))),
             SessionRequest((bytes(32),)),

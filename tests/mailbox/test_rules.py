@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.ids import KIND_REQUESTS
 from tace.mailbox.rules import CLOCK_SLACK_SECONDS, USER_RECORD_MAX_DAYS, AdmissionRules
 from tace.wire.objects import SECONDS_PER_HOUR, Envelope
+from tests.delivery.nodes import stamped_blob
 from tests.letters import Box
 
 HOUR = 500_000
@@ -77,6 +78,21 @@ class StampTests(SynchronousTestCase):
             (envelope(1, kind=KIND_REQUESTS, target=5, nonce=self.good_nonce(5)), "stamp-required"),
         ):
             self.assertEqual(RULES.refusal(letter, NOW), word)
+
+    def test_every_blob_needs_one(self) -> None:
+        """And an expiry like an envelope's, which is looked at first."""
+        for hours, bits, word in (
+            (1, 6, None),
+            (1, 7, None),
+            (1, 5, "stamp-required"),
+            (0, 0, "expired"),
+            (30 * 24 + 2, 6, None),
+            (30 * 24 + 3, 6, "too-far-ahead"),
+        ):
+            blob = stamped_blob(1, NOW, hours=hours, bits=bits)
+            self.assertEqual(RULES.blob_refusal(blob, NOW), word)
+        free = AdmissionRules(max_lifetime_days=30, requests_stamp_bits=0)
+        self.assertIsNone(free.blob_refusal(stamped_blob(1, NOW, bits=0), NOW))
 
     def test_a_network_without_stamps(self) -> None:
         """Zero bits: nobody needs one."""

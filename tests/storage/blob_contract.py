@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -167,10 +168,11 @@ class BlobContract(_Case):
     def test_a_closed_store_takes_no_blobs(self) -> None:
         """Every call fails."""
         self.result(self.store.close())
-        for call in (
+        calls: Sequence[Deferred[Any]] = [
             self.store.put_blobs([blob(1)], NOW),
             self.store.get_blob(bytes(32), NOW),
             self.store.list_blobs(WHOLE, after=b"", limit=1, now=NOW),
-        ):
+        ]
+        for call in calls:
             with self.assertRaises(StoreError):
                 self.result(call)

@@ -15,7 +15,13 @@ from tace.identity.node_record import NodeRecord
 from tace.identity.user_record import UserRecord
 from tace.wire.client import CLIENT_MESSAGES, split_client_message
 from tace.wire.message import encode
-from tace.wire.objects import ENVELOPE_BYTES, TOMBSTONE_BYTES, Envelope, Tombstone
+from tace.wire.objects import (
+    ENVELOPE_BYTES,
+    TOMBSTONE_BYTES,
+    Blob,
+    Envelope,
+    Tombstone,
+)
 from tace.wire.peer import PEER_MESSAGES
 from tests.wire.samples import CLIENT_SAMPLES, PEER_SAMPLES
 from tests.wire.vectors import FROZEN, load
@@ -119,6 +125,7 @@ def _network() -> bytes:
 
 
 PARSERS: tuple[tuple[str, Callable[[bytes], object]], ...] = (
+    ("blob", Blob.parse),
     ("envelope", Envelope.parse),
     ("tombstone", lambda data: Tombstone.parse(bytes(31) + b"\x01", data)),
     ("removal", Removal.parse),
@@ -140,7 +147,7 @@ class ObjectTests(SynchronousTestCase):
     @settings(derandomize=True, max_examples=200, deadline=None)
     def test_mutated_signed_objects(self, data: st.DataObject) -> None:
         """One changed byte anywhere, and a signed object is refused."""
-        name, parse = data.draw(st.sampled_from(PARSERS[2:]))
+        name, parse = data.draw(st.sampled_from(PARSERS[3:]))
         original = bytes.fromhex(load(FROZEN)[name]["hex"])
         changed = data.draw(mutated(original))
         if changed != original:

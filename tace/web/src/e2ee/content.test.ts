@@ -272,6 +272,23 @@ describe("contents", () => {
     }
   });
 
+  test("what several fields rule together is looked at", () => {
+    const whole = `c410${"00".repeat(16)}`;
+    expect(decodeBody(Kind.PART, fromHex(`95${whole}010102c40161`))).toMatchObject({ index: 1 });
+    const wrong: [number, string][] = [
+      [Kind.PART, `95${whole}010202c40161`],
+      [Kind.PART, `95${whole}020002c40161`],
+      [Kind.PART, `95${whole}014041c40161`],
+      [Kind.PART, `95${whole}010000c40161`],
+      [Kind.PART, `95${whole}010002c400`],
+      [Kind.CONTACTS_MAILBOX, `91c420${"01".repeat(32)}`],
+      [Kind.RECEIPT, "920190"],
+    ];
+    for (const [kind, body] of wrong) {
+      expect(() => decodeBody(kind, fromHex(body)), body).toThrow(Malformed);
+    }
+  });
+
   test("numbers are whole and below 2^53", () => {
     const whole = (counter: string) =>
       fromHex(`919601c410${"00".repeat(16)}${counter}02c091a26869`);

@@ -54,8 +54,17 @@ export async function sealExport(
   return concat(head, new Uint8Array(await crypto.subtle.encrypt(parameters, key, packed)));
 }
 
-/** @throws BadExport, WrongExportCode */
-export async function openExport(base: CryptoKey, file: Bytes): Promise<Bytes> {
+/**
+ * What is in the file.
+ *
+ * @param most how many bytes may come out: a few kilobytes can stand for any amount.
+ * @throws BadExport, WrongExportCode
+ */
+export async function openExport(
+  base: CryptoKey,
+  file: Bytes,
+  most = MAX_EXPORT_BYTES,
+): Promise<Bytes> {
   if (!equal(file.subarray(0, HEAD.length), HEAD) || file.length < START) {
     throw new BadExport("this is not an export file of tace");
   }
@@ -71,7 +80,7 @@ export async function openExport(base: CryptoKey, file: Bytes): Promise<Bytes> {
     throw error;
   }
   try {
-    return await through(packed, new DecompressionStream("gzip"), MAX_EXPORT_BYTES);
+    return await through(packed, new DecompressionStream("gzip"), most);
   } catch (error) {
     if (error instanceof BadExport) throw error;
     throw new BadExport("what is in the file cannot be unpacked");

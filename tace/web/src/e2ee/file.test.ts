@@ -111,6 +111,15 @@ describe("export files", () => {
     expect(await sealExport(key, content, random)).not.toEqual(file);
   });
 
+  test("a file that unpacks to more than it may is given up", async () => {
+    const key = await base(given.code);
+    const file = await sealExport(key, new Uint8Array(1_000_000), random);
+    expect(file.length).toBeLessThan(2000);
+    expect(await openExport(key, file, 1_000_000)).toHaveLength(1_000_000);
+    const error = await rejection(openExport(key, file, 999_999));
+    expect(error).toEqual(new BadExport("what is in the file is too large"));
+  });
+
   test("what is sealed rightly and does not unpack is said to be so", async () => {
     const head = concat(utf8("tace export 1\n"), random(28));
     const info = utf8(E2eeLabel.EXPORT_FILE);

@@ -9,7 +9,6 @@ import type { Bytes } from "../wire/bytes";
 export const KEM_PUBLIC_BYTES = 1184;
 export const KEM_CIPHERTEXT_BYTES = 1088;
 export const KEM_SEED_BYTES = 64;
-const KEM_SHARED_BYTES = 32;
 
 /** A decapsulation key: a CryptoKey, or the seed d ‖ z. */
 export type KemPrivateKey = CryptoKey | Bytes;
@@ -45,26 +44,29 @@ interface KemSubtle {
   decapsulateBits(name: string, key: CryptoKey, ciphertext: Bytes): Promise<ArrayBuffer>;
 }
 
-let found: Promise<KemSubtle | null> | undefined;
+/**
+ * The browser's own, when it works; asked each time, which takes a tenth of a millisecond.
+ *
+ * Names of methods alone prove nothing while it is a draft. A key that cannot be cloned could not be
+ * kept in the database, and the prekey would be lost with the page: then a seed is better.
+ */
+async function native(): Promise<KemSubtle | null> {
+  // TypeScript does not know the draft; that the methods are there is looked at.
+  const subtle = crypto.subtle as unknown as Partial<KemSubtle>;
+  if (!subtle.encapsulateBits || !subtle.decapsulateBits) return null;
+  const whole = subtle as KemSubtle;
+  try {
+    const pair = await generated(whole);
+    structuredClone(pair.privateKey);
+    const raw = await whole.exportKey("raw-public", pair.publicKey);
+    return raw.byteLength === KEM_PUBLIC_BYTES ? whole : null;
+  } catch {
+    return null;
+  }
+}
 
-/** The browser's own, when it works: names of methods alone prove nothing while it is a draft. */
-function native(): Promise<KemSubtle | null> {
-  found ??= (async () => {
-    const subtle = crypto.subtle as unknown as Partial<KemSubtle>;
-    if (!subtle.encapsulateBits || !subtle.decapsulateBits) return null;
-    const whole = subtle as KemSubtle;
-    try {
-      const pair = await whole.generateKey(ALGORITHM, false, [
-        "encapsulateBits",
-        "decapsulateBits",
-      ]);
-      const raw = await whole.exportKey("raw-public", pair.publicKey);
-      return raw.byteLength === KEM_PUBLIC_BYTES ? whole : null;
-    } catch {
-      return null;
-    }
-  })();
-  return found;
+function generated(subtle: KemSubtle): Promise<CryptoKeyPair> {
+  return subtle.generateKey(ALGORITHM, false, ["encapsulateBits", "decapsulateBits"]);
 }
 
 async function noble() {
@@ -74,7 +76,7 @@ async function noble() {
 export async function makeKemPair(): Promise<KemPair> {
   const subtle = await native();
   if (subtle) {
-    const pair = await subtle.generateKey(ALGORITHM, false, ["encapsulateBits", "decapsulateBits"]);
+    const pair = await generated(subtle);
     const publicKey = new Uint8Array(await subtle.exportKey("raw-public", pair.publicKey));
     return { privateKey: pair.privateKey, publicKey };
   }
@@ -110,7 +112,7 @@ export async function decapsulate(privateKey: KemPrivateKey, ciphertext: Bytes):
   if (privateKey instanceof Uint8Array) {
     const kem = await noble();
     const { secretKey } = kem.keygen(privateKey);
-    return new Uint8Array(kem.decapsulate(ciphertext, secretKey)).slice(0, KEM_SHARED_BYTES);
+    return new Uint8Array(kem.decapsulate(ciphertext, secretKey));
   }
   const subtle = await native();
   // A browser that lost its ML-KEM has lost the keys it made with it.

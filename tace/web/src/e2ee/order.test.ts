@@ -66,11 +66,11 @@ describe("holding back", () => {
           came.set(at, now);
           const shown = [...held.due(now), ...held.offer(counter, at, now)];
           for (const each of shown) came.delete(each);
-          for (const since of came.values()) expect(now - since).toBeLessThan(HOLD_SECONDS + 2.5);
+          for (const since of came.values()) expect(now - since).toBeLessThan(HOLD_SECONDS);
         }
         const deadline = held.deadline();
         if (deadline !== null) expect(held.due(deadline)).not.toEqual([]);
-        expect(held.due(now + HOLD_SECONDS).length).toBeGreaterThanOrEqual(0);
+        held.due(now + HOLD_SECONDS);
         expect(held.size).toBe(0);
       }),
       { seed: 2, numRuns: 300 },
@@ -90,6 +90,7 @@ describe("holding back", () => {
   test("from a device never heard, a first 1 is shown at once, and others wait", () => {
     expect(new HoldBack<string>().offer(1, "first", 0)).toEqual(["first"]);
     const held = new HoldBack<string>();
+    expect(held.offer(0, "no place", 0)).toEqual(["no place"]);
     expect(held.offer(7, "seventh", 0)).toEqual([]);
     expect(held.due(HOLD_SECONDS)).toEqual(["seventh"]);
     expect(held.nextCounter).toBe(8);

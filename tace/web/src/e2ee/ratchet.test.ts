@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Bytes, concat, fromHex, hex, utf8 } from "../wire/bytes";
-import { makeAgreementKey, type RandomBytes } from "./crypto";
+import { aeadSeal, makeAgreementKey, type RandomBytes } from "./crypto";
 import type { SessionKeys } from "./pqxdh";
 import {
   decrypt,
@@ -191,6 +191,35 @@ describe("a conversation", () => {
     expect(ben).toEqual(before);
     const opened = await decrypt(ben, message, AD, makeAgreementKey);
     expect(opened.plaintext).toEqual(utf8("hello"));
+  });
+
+  test("the last one of a chain may come after the next chain has begun", async () => {
+    const { ann, ben } = await meet();
+    const one = await encrypt(ann, utf8("one"), AD, random);
+    const late = await encrypt(one.ratchet, utf8("late"), AD, random);
+    const heard = await decrypt(ben, one.message, AD, makeAgreementKey);
+    const answer = await encrypt(heard.ratchet, utf8("answer"), AD, random);
+    const turned = await decrypt(late.ratchet, answer.message, AD, makeAgreementKey);
+    const next = await encrypt(turned.ratchet, utf8("next"), AD, random);
+    const stepped = await decrypt(answer.ratchet, next.message, AD, makeAgreementKey);
+    expect(skippedCount(stepped.ratchet)).toBe(1);
+    const last = await decrypt(stepped.ratchet, late.message, AD, makeAgreementKey);
+    expect([last.plaintext, skippedCount(last.ratchet)]).toEqual([utf8("late"), 0]);
+  });
+
+  test("the number 2^32 - 1 is too far ahead, wherever the chain is", async () => {
+    const { ann, ben } = await meet();
+    const first = await encrypt(ann, utf8("first"), AD, random);
+    const { ratchet } = await decrypt(ben, first.message, AD, makeAgreementKey);
+    const count = 0xffff_ffff;
+    const ahead = { ...ratchet, receiving: { ...ratchet.receiving!, count } };
+    const salt = random(16);
+    const header = concat(ann.own.point, new Uint8Array(4), new Uint8Array(4).fill(0xff));
+    const { headerKey } = ratchet.receiving!;
+    const sealedHeader = await aeadSeal(headerKey, salt.slice(0, 12), header, new Uint8Array());
+    const message = concat(salt, sealedHeader, new Uint8Array(16));
+    const error = await rejection(decrypt(ahead, message, AD, makeAgreementKey));
+    expect(error).toEqual(new RatchetError("too-far-ahead"));
   });
 
   test("a sender that is set back uses no key and nonce again", async () => {

@@ -172,6 +172,9 @@ describe("one session", () => {
     const [cid, dan, eve] = [await Person.make(), await Person.make(), await Person.make()];
     await cid.start(dan);
     const first = await cid.send(dan, utf8("for dan"));
+    const cids = newPair(cid.record.identity, cid.record.device);
+    const back = await receive(cids, cid.own, cid.prekeys, await parseInner(first), NOW);
+    expect(back).toEqual(unreadable("no-session"));
     expect(await eve.receive(cid, first)).toEqual(unreadable("tampered"));
   });
 
