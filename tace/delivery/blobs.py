@@ -76,7 +76,7 @@ class BlobDelivery:
             return await self._writes.write(blob.hash, blob)
 
     async def find(self, name: bytes) -> Blob | None:
-        """The blob with that hash; None where a read quorum says there is none.
+        """The blob with that hash; None where nobody who answers has it, a read quorum of them.
 
         :raises NotStored: fewer replicas answered than a read needs, and none had it.
         :raises TooMany: this node has as many blobs under way as it takes.
@@ -122,7 +122,7 @@ def _fitting(records: Sequence[bytes]) -> tuple[bytes, ...]:
 
 
 class _Search:
-    """One search under way: replicas in turn, until one has the blob or enough have none."""
+    """One search under way: replicas in turn, until one has the blob or all have been asked."""
 
     def __init__(
         self,
@@ -153,15 +153,16 @@ class _Search:
 
     def _ask_next(self) -> None:
         _cancel(self._next)
-        if not self._rest:
-            if not self._asked:
-                self._end()
-            return
-        node = self._rest.pop(0)
-        self._asked += 1
         if self._rest:
+            node = self._rest.pop(0)
+            self._asked += 1
             self._next = self._clock.callLater(ASK_ANOTHER_SECONDS, self._ask_next)
-        background("look for a blob", self._ask(node))
+            background("look for a blob", self._ask(node))
+        elif not self._asked:
+            self._end()
+        elif self._without >= self._set.read_quorum:
+            # Enough say that there is none. One of them may lie, so the others get a moment.
+            self._next = self._clock.callLater(ASK_ANOTHER_SECONDS, self._end)
 
     async def _ask(self, node: NodeId) -> None:
         found: Blob | None = None
@@ -179,7 +180,7 @@ class _Search:
         self._asked -= 1
         if self._done.called:
             return
-        if found is not None or self._without >= self._set.read_quorum:
+        if found is not None:
             self._end(found)
         else:
             self._ask_next()

@@ -217,19 +217,19 @@ class CopiesTests(BlobRepairTestCase):
         """Each test has its own network."""
 
     def test_one_of_six_goes_for_good(self) -> None:
-        """Three copies of each of 30 blobs, before and after."""
-        self.network_of(6, **{"ring.replicas": 3, "ring.repair_after_seconds": 30.0})
+        """Five copies of each of 30 blobs, before and after; it takes a minute."""
+        self.network_of(6, **{"ring.replicas": 5, "ring.repair_after_seconds": 30.0})
         blobs = [self.blob(n) for n in range(30)]
         for blob in blobs:
             put = Deferred.fromCoroutine(self.nodes[0].core.blobs.put(blob))
             self.assertEqual(self.network.result(put).state, "stored")
         self.network.run(5.0)
-        self.assertEqual({self.holders(blob) for blob in blobs}, {3})
+        self.assertEqual({self.holders(blob) for blob in blobs}, {5})
         self.nodes.pop(2).kill()
         self.network.run(25.0)
-        self.assertGreater(sum(self.holders(blob) < 3 for blob in blobs), 0)
-        self.network.run(60.0)
-        self.assertEqual([self.holders(blob) for blob in blobs if self.holders(blob) < 3], [])
+        self.assertEqual({self.holders(blob) for blob in blobs}, {4, 5})
+        self.network.run(35.0)
+        self.assertEqual({self.holders(blob) for blob in blobs}, {5})
 
     def test_what_was_stored_while_a_replica_was_away_reaches_it(self) -> None:
         """And what it had before is on its disk again."""
