@@ -138,6 +138,41 @@ export class Person {
     return labels.map((label) => (label ?? "").replaceAll(new RegExp(ISOLATES, "g"), ""));
   }
 
+  /** The texts of the open chat, in order. */
+  async texts(): Promise<string[]> {
+    const texts = await this.page.locator(".message-text").allTextContents();
+    return texts.map((text) => text.trim());
+  }
+
+  /** Types into the open chat, and does not send. */
+  async type(text: string): Promise<void> {
+    await this.composer.fill(text);
+  }
+
+  /** What stands in the composer. */
+  async typed(): Promise<string> {
+    return await this.composer.inputValue();
+  }
+
+  /** `tace1...`, by which others write to this person. */
+  async code(): Promise<string> {
+    const link = await this.link();
+    await this.page.goBack();
+    return link.slice(link.indexOf("#") + 1);
+  }
+
+  /** Until the page says that its node does not answer, and that it goes on with another. */
+  async failedOver(): Promise<void> {
+    const [, words] = t("app.status.failover", { from: "|", to: "|" }).split("|");
+    const plain = words?.replaceAll(new RegExp(ISOLATES, "g"), "").trim() ?? "";
+    await this.page.getByText(plain).waitFor();
+  }
+
+  /** Until a reload needs no node. */
+  async keptByServiceWorker(): Promise<void> {
+    await this.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  }
+
   private get composer(): Locator {
     return this.page.getByPlaceholder(t("chat.composer.placeholder"), { exact: true });
   }
