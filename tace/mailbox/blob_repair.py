@@ -60,7 +60,7 @@ class BlobRepair:
         self._rules = rules
         self._refused: dict[BlobName, None] = {}
         self._rounds = ComparisonRounds(
-            "blob_repair",
+            "blobs",
             self.pull,
             replica,
             view=view,

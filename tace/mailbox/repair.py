@@ -67,7 +67,7 @@ class Repair:
         self._rules = rules
         self._refused: dict[Item, None] = {}
         self._rounds = ComparisonRounds(
-            "repair",
+            "items",
             self.pull,
             replica,
             view=view,

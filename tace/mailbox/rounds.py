@@ -31,6 +31,7 @@ class Reader(Protocol):
 class ComparisonRounds:
     """Compares with every peer, again and again.
 
+    :param what: what is compared, ``items`` or ``blobs``: for metrics and logs.
     :param pull: brings over what a peer has in the arcs and this node lacks; how many items. A
         :class:`TaceError` is the peer's fault, or the disk's: it is asked again before long.
     :param reader: told whether enough peers have been compared with for whole answers.
@@ -39,7 +40,7 @@ class ComparisonRounds:
 
     def __init__(
         self,
-        name: str,
+        what: str,
         pull: Callable[[NodeId, Sequence[Arc]], Awaitable[int]],
         reader: Reader,
         *,
@@ -49,7 +50,7 @@ class ComparisonRounds:
         counters: Counters,
         interval_seconds: float,
     ) -> None:
-        self._name = name
+        self._what = what
         self._pull = pull
         self._reader = reader
         self._view = view
@@ -59,7 +60,7 @@ class ComparisonRounds:
         self._interval = interval_seconds
         self._in_step: dict[NodeId, _InStep] = {}
         self._alone = True
-        self._rounds = Periodic(name, clock, self._until_next, self._round)
+        self._rounds = Periodic(f"repair of {what}", clock, self._until_next, self._round)
 
     def start(self) -> None:
         self._view.when_changed(self.soon)
@@ -116,7 +117,7 @@ class ComparisonRounds:
             if known is None or known.arcs != arcs or known.next_at <= now:
                 await self._pull_and_note(peer, arcs)
         self._look_whole()
-        self._counters.gauge(f"{self._name}_peers", len(shared))
+        self._counters.gauge("repair_peers", len(shared), what=self._what)
 
     def _until_next(self) -> float:
         now = self._clock.seconds()
@@ -139,7 +140,7 @@ class ComparisonRounds:
             brought = await self._pull(peer, arcs)
         except TaceError as error:
             # The peer's fault, or the disk's: the others are asked all the same.
-            self._counters.count(f"{self._name}_failures_total", reason=error.code)
+            self._counters.count("repair_failures_total", reason=error.code, what=self._what)
             self._in_step[peer] = _InStep((), self._clock.seconds() + self._interval / 6, 1)
             return False
         before = self._in_step.get(peer)

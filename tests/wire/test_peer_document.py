@@ -11,7 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.errors import Refusal, refusal_from_wire
 from tace.wire.framing import MAX_BODY_BYTES, MAX_BODY_BYTES_BEFORE_HELLO
 from tace.wire.message import Request
-from tace.wire.objects import ENVELOPE_BYTES, TOMBSTONE_BYTES
+from tace.wire.objects import (
+    CHUNK_BYTES,
+    ENVELOPE_BYTES,
+    STORED_BLOB_BYTES,
+    TOMBSTONE_BYTES,
+)
 from tace.wire.peer import PEER_MESSAGES
 from tace.wire.session import ONE_WAY
 
@@ -61,5 +66,12 @@ class PeerDocumentTests(SynchronousTestCase):
 
     def test_sizes(self) -> None:
         """The sizes it names are the program's."""
-        for size in (ENVELOPE_BYTES, MAX_BODY_BYTES, MAX_BODY_BYTES_BEFORE_HELLO, TOMBSTONE_BYTES):
+        for size in (
+            CHUNK_BYTES,
+            ENVELOPE_BYTES,
+            MAX_BODY_BYTES,
+            MAX_BODY_BYTES_BEFORE_HELLO,
+            STORED_BLOB_BYTES,
+            TOMBSTONE_BYTES,
+        ):
             self.assertRegex(self.text, rf"\b{size:,}\b")

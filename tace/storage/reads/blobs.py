@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from struct import Struct
 
 from tace.errors import Malformed
 from tace.ids import ID_BYTES, Arc
-from tace.storage.reads.sqlite import Read
+from tace.storage.reads.sqlite import Database, Read
 from tace.storage.rules import hour_of
 from tace.wire.fields import BlobName
 from tace.wire.objects import Blob
@@ -24,7 +23,7 @@ _LIST_BLOBS = """
 
 
 def get_blob(name: bytes, now: float) -> Read:
-    def read(database: sqlite3.Connection) -> Blob | None:
+    def read(database: Database) -> Blob | None:
         row = database.execute(
             "SELECT expires, stamp, data FROM blob WHERE hash = ? AND expires > ?",
             (name, hour_of(now)),
@@ -44,7 +43,7 @@ def get_blob(name: bytes, now: float) -> Read:
 def list_blobs(arc: Arc, *, after: bytes, limit: int, now: float) -> Read:
     segments = arc.segments()
 
-    def read(database: sqlite3.Connection) -> list[BlobName]:
+    def read(database: Database) -> list[BlobName]:
         names: list[BlobName] = []
         for start, through in segments:
             (text,) = database.execute(

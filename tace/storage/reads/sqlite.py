@@ -25,7 +25,8 @@ from tace.wire.objects import Envelope, Tombstone
 Key = tuple[bytes, bytes]
 """(mailbox, message id), or (record key, name)."""
 Found = tuple[list[Envelope], list[Tombstone], list[Removal], list[UserRecord]]
-Read = Callable[[sqlite3.Connection], object]
+Database = sqlite3.Connection
+Read = Callable[[Database], object]
 
 _GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _ITEM_BYTES = 2 * ID_BYTES + 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 
 from tace.seams import Put
 from tace.storage.reads.blobs import STAMP
+from tace.storage.reads.sqlite import Database
 from tace.storage.rules import DUPLICATE, EXPIRED, FULL, STORED
 from tace.wire.objects import Blob
 
@@ -16,9 +16,7 @@ EXPIRED_A_TURN = 16
 """About 1 MB: so much is let go of between two live writes."""
 
 
-def put_blob(
-    database: sqlite3.Connection, blob: Blob, hour: int, free_pages: Callable[[], int]
-) -> Put:
+def put_blob(database: Database, blob: Blob, hour: int, free_pages: Callable[[], int]) -> Put:
     """:param free_pages: how many pages blobs may still take."""
     if blob.expires_hours <= hour:
         return EXPIRED
@@ -44,7 +42,7 @@ def put_blob(
     return STORED
 
 
-def expire_blobs(database: sqlite3.Connection, hour: int) -> tuple[int, bool]:
+def expire_blobs(database: Database, hour: int) -> tuple[int, bool]:
     """How many went, and whether more may be left."""
     gone = database.execute(
         "DELETE FROM blob WHERE seq IN (SELECT seq FROM blob WHERE expires <= ? LIMIT ?)",

@@ -9,7 +9,8 @@ import type { BrowserContext, Locator, Page } from "playwright-core";
 import { I18n } from "../src/app/i18n";
 
 const english = new I18n();
-const { t } = english;
+/** The words of the page. */
+export const { t } = english;
 const LINK = /#tace1[0-9a-z]+$/;
 /** What the page puts round names and texts, so that their direction stays within. */
 const ISOLATES = "[\\u2068\\u2069]";
@@ -136,6 +137,41 @@ export class Person {
     const articles = await this.page.getByRole("article").all();
     const labels = await Promise.all(articles.map((each) => each.getAttribute("aria-label")));
     return labels.map((label) => (label ?? "").replaceAll(new RegExp(ISOLATES, "g"), ""));
+  }
+
+  /** Chooses from the menu of a message of the open chat. */
+  async choose(message: string, item: string): Promise<void> {
+    const row = this.message(message);
+    await row.hover();
+    await row.locator(".message-more").click();
+    await this.page.getByRole("menuitem", { name: item, exact: true }).click();
+  }
+
+  /** Opens what there is to know of the person whose chat is open. */
+  async aboutThem(): Promise<void> {
+    await this.page.locator(".conversation-who").click();
+    await this.page.getByRole("heading", { name: t("contacts.safety.title") }).waitFor();
+  }
+
+  /** The twelve groups of the safety number, on the page about somebody. */
+  async safetyNumber(): Promise<string[]> {
+    const groups = this.page.getByRole("list", { name: t("contacts.safety.number") });
+    await groups.waitFor();
+    return await groups.getByRole("listitem").allTextContents();
+  }
+
+  /** Presses a button, by its name. */
+  async press(name: string): Promise<void> {
+    await this.button(name).click();
+  }
+
+  /** Gives a file to a button that asks for one. */
+  async chooseFile(button: string, path: string): Promise<void> {
+    const [chooser] = await Promise.all([
+      this.page.waitForEvent("filechooser"),
+      this.button(button).click(),
+    ]);
+    await chooser.setFiles(path);
   }
 
   /** The texts of the open chat, in order. */
