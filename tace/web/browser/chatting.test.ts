@@ -34,7 +34,7 @@ test("reply, reaction, edit and deletion reach the other side", async ({ context
   await bob.choose("Wrong chat", t("chat.message.delete"));
   await bob.page.getByRole("button", { name: t("chat.message.delete"), exact: true }).click();
   await alice.message("Wrong chat").waitFor({ state: "detached" });
-  await alice.page.getByText(t("chat.deleted")).waitFor();
+  await alice.message(t("chat.deleted")).waitFor();
 });
 
 test("a tap on the tick says on how many nodes it is stored", async ({ contexts, network }) => {

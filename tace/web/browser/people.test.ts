@@ -51,7 +51,7 @@ test("a picture without a code, a damaged link and one's own link say what they 
   expect(await alice.page.getByRole("region", { name: t("contacts.add.whom") }).count()).toBe(0);
   await field.fill(own);
   await look.click();
-  await alice.page.getByText(t("contacts.standing.me")).waitFor();
+  await alice.page.getByText(t("contacts.standing.me"), { exact: true }).waitFor();
 });
 
 test("both see one safety number, and one reads the other's from an image", async ({

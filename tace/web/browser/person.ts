@@ -9,6 +9,7 @@ import type { BrowserContext, Locator, Page } from "playwright-core";
 import { I18n } from "../src/app/i18n";
 
 const english = new I18n();
+await english.need("settings");
 /** The words of the page. */
 export const { t } = english;
 const LINK = /#tace1[0-9a-z]+$/;
@@ -40,6 +41,39 @@ export class Person {
     await person.page.goto(url);
     await person.home.waitFor();
     return person;
+  }
+
+  /** On the first page, before anything was chosen. */
+  static async atStart(context: BrowserContext, url: string, name: string): Promise<Person> {
+    const person = new Person(await context.newPage(), name);
+    await person.page.goto(url);
+    await person.page.getByRole("textbox", { name: t("app.start.name") }).waitFor();
+    return person;
+  }
+
+  /** Comes back with the recovery code alone. */
+  async restore(code: string): Promise<void> {
+    await this.press(t("app.start.have-code"));
+    await this.page.getByRole("textbox", { name: t("app.restore.code") }).fill(code);
+    await this.page.getByRole("textbox", { name: t("app.start.name") }).fill(this.name);
+    await this.press(t("app.restore.go"));
+    await this.home.waitFor();
+  }
+
+  /** Opens what was put off, and saves the recovery code; then the page of exports is open. */
+  async saveCodeLater(): Promise<string> {
+    await this.at("settings/storage");
+    await this.button(t("app.code.open")).first().click();
+    return await this.saveRecoveryCode();
+  }
+
+  /** What a button gives to download, as a file. */
+  async download(button: string, path: string): Promise<void> {
+    const [download] = await Promise.all([
+      this.page.waitForEvent("download"),
+      this.button(button).click(),
+    ]);
+    await download.saveAs(path);
   }
 
   /** The recovery code is not kept now: it stays to be had. */

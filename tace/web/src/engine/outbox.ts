@@ -224,35 +224,36 @@ export class Outbox {
     if ((await dueParcels(database.reader, now, 1)).length) return true;
     if ((await unaddressed(database.reader)).length) return true;
     if (await uploads.due(now)) return true;
-    for (const peer of await this.unconfirmed(now)) {
-      if (await this.isOutdated(peer, now)) return true;
-    }
+    if ((await this.outdated(now)).length) return true;
     return await publisher.due(now);
   }
 
-  /** Everybody who has not confirmed something that was written a while ago. */
-  private async unconfirmed(nowMs: number): Promise<Identity[]> {
-    const outgoing = await this.parts.database.reader.all("outgoing");
-    const late = outgoing.filter(
-      (each) => each.device === null && each.writtenMs < nowMs - UNCONFIRMED_MS,
-    );
-    return [...new Set(late.map((each) => each.peer))];
-  }
-
-  private async isOutdated(identity: Identity, nowMs: number): Promise<boolean> {
-    const person = await this.parts.database.reader.get("person", identity);
-    if (!person) return false;
-    const age = nowMs - person.lookedUpMs;
-    return age < 0 || age >= RECHECK_MS;
+  /**
+   * Everybody who has not confirmed what was written a while ago, and is to be looked up again: once
+   * since it was written, and every two minutes.
+   */
+  private async outdated(nowMs: number): Promise<Identity[]> {
+    const { reader } = this.parts.database;
+    const writtenMs = new Map<Identity, number>();
+    for (const each of await reader.all("outgoing")) {
+      if (each.device !== null || each.writtenMs >= nowMs - UNCONFIRMED_MS) continue;
+      writtenMs.set(each.peer, Math.max(each.writtenMs, writtenMs.get(each.peer) ?? 0));
+    }
+    const found: Identity[] = [];
+    for (const [identity, written] of writtenMs) {
+      const person = await reader.get("person", identity);
+      if (!person) continue;
+      const age = nowMs - person.lookedUpMs;
+      if (age < 0 || age >= RECHECK_MS || person.lookedUpMs < written) found.push(identity);
+    }
+    return found;
   }
 
   private async flushAt(asked: Connection): Promise<void> {
     const { nodes, publisher, uploads, clock } = this.parts;
     const now = clock.now();
     const isPublished = !(await publisher.due(now)) || (await this.tryPublish(asked, now));
-    for (const identity of await this.unconfirmed(now)) {
-      await this.tryLookUp(asked, identity, RECHECK_MS);
-    }
+    for (const identity of await this.outdated(now)) await this.tryLookUp(asked, identity, 0);
     await uploads.upload(asked);
     await this.addressAll(asked);
     const connection = await this.offerAll(asked);

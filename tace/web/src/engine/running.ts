@@ -36,6 +36,8 @@ import { Stamper } from "./stamping";
 import type { Status } from "./status";
 import { Talk } from "./talk";
 
+/** How soon a device that was replaced notices while it does nothing. */
+const OWN_CHECKED_EVERY_MS = 5 * 60_000;
 const TIDY_EVERY_MS = 3_600_000;
 /** Of the ring's 2^256 positions the first 48 bits are more than any picture shows. */
 const POSITION_DIGITS = 12;
@@ -67,6 +69,7 @@ export class Running {
   private readonly unverified = new Map<string, { identity: Identity; device: string }>();
   private verifying: Promise<void> = Promise.resolve();
   private cancelTidy: () => void = () => {};
+  private cancelOwnCheck: () => void = () => {};
   private isStopped = false;
   private twoNodes = true;
 
@@ -178,6 +181,7 @@ export class Running {
     if (this.isStopped) return;
     this.isStopped = true;
     this.cancelTidy();
+    this.cancelOwnCheck();
     this.stamper.stop();
     this.outbox.close();
     await this.receipts.stop();
@@ -343,13 +347,19 @@ export class Running {
     }
   }
 
+  /** Now and then: somebody who moved elsewhere should not write in vain here for hours. */
   private async checkOwnRecords(): Promise<void> {
+    this.cancelOwnCheck();
     try {
       await this.outbox.checkOwnRecords();
     } catch (error) {
       // Without a node it is checked with the next flush.
       if (error instanceof ReplacedIdentity || !(error instanceof TaceError)) throw error;
     }
+    if (this.isStopped) return;
+    this.cancelOwnCheck = this.parts.environment.clock.after(OWN_CHECKED_EVERY_MS, () =>
+      this.quietly(this.checkOwnRecords()),
+    );
   }
 
   /** How long that node takes to answer, for the list of nodes. */
