@@ -251,7 +251,7 @@ export class Person {
     return this.page.getByRole("button", { name, exact: true });
   }
 
-  private get home(): Locator {
+  get home(): Locator {
     return this.page.getByRole("navigation", { name: t("app.nav.chats") });
   }
 
