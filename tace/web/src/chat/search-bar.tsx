@@ -5,7 +5,7 @@ import type { Identity, MessageId } from "../engine/contract";
 import { Field, IconButton } from "../ui";
 
 /** Keys come faster than answers are needed. */
-const AFTER_MS = 120;
+const AFTER_MS = 20;
 const MOST_HITS = 500;
 
 /** Search inside one chat: "n of m", each result shown in its place. */

@@ -8,7 +8,7 @@ import { harmlessName } from "./harmless";
 import { Marked } from "./marked";
 import "./search-screen.css";
 
-const AFTER_MS = 120;
+const AFTER_MS = 20;
 const MOST_HITS = 100;
 const DAY_MS = 86_400_000;
 

@@ -11,6 +11,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** How long what could not be read is kept, and a change whose message is not here. */
 export const KEPT_MS = DAY_MS;
+/** As long as a message of theirs may be on its way. */
+const LOOSE_ENDS_KEPT_MS = 14 * DAY_MS;
 /** A tombstone outlives its envelope by this much, for clocks that differ. */
 const GRACE_HOURS = 2;
 /** How many messages go in one transaction. */
@@ -70,7 +72,8 @@ async function tidyLooseEnds(change: Change, nowMs: number): Promise<void> {
     const identity = String(key);
     const query = { index: "byKept", range: prefix(identity) } as const;
     for (const end of await change.all("looseEnd", query)) {
-      if (end.keptMs < nowMs - KEPT_MS) change.remove("looseEnd", [end.chat, end.target, end.id]);
+      if (end.keptMs < nowMs - LOOSE_ENDS_KEPT_MS)
+        change.remove("looseEnd", [end.chat, end.target, end.id]);
     }
   }
 }

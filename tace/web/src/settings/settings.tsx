@@ -32,6 +32,7 @@ export function Settings({ section }: { section: SettingsSection | null }) {
   const { Section } = SECTIONS[section];
   return (
     <Screen
+      isOnlyText={section === "shortcuts" || section === "about"}
       title={t(`settings.${section}`)}
       back={{
         href: hrefOf({ at: "settings", section: null }),

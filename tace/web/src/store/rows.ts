@@ -157,7 +157,7 @@ export interface FileBytesRow {
 }
 
 /**
- * An edit, a deletion or a reaction whose target is not here yet: it waits for it a day.
+ * An edit, a deletion or a reaction whose target is not here yet: it waits for it.
  */
 export interface LooseEndRow {
   chat: Identity;

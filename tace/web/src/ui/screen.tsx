@@ -8,11 +8,13 @@ export interface ScreenProps {
   back: { href: string; label: string; always?: boolean };
   /** At the end of the head. */
   actions?: ComponentChildren;
+  /** Nothing in it takes the focus, so that the body itself must: else no key scrolls it. */
+  isOnlyText?: boolean;
   children: ComponentChildren;
 }
 
 /** A place in the content pane: a head that stays, and a body that scrolls. */
-export function Screen({ title, back, actions, children }: ScreenProps) {
+export function Screen({ title, back, actions, isOnlyText, children }: ScreenProps) {
   return (
     <div class="screen">
       <header class="screen-head">
@@ -25,7 +27,7 @@ export function Screen({ title, back, actions, children }: ScreenProps) {
         <h1 class="screen-title">{title}</h1>
         {actions}
       </header>
-      <div class="screen-body">
+      <div class="screen-body" {...(isOnlyText ? { tabIndex: 0 } : {})}>
         <div class="screen-column">{children}</div>
       </div>
     </div>

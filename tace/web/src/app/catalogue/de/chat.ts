@@ -165,7 +165,7 @@ export const chat: Translated<typeof english> = {
   "search.since": "Von",
   "search.until": "Bis",
   "search.files": "Nur Dateien",
-  "search.count": { zero: "Nichts gefunden", one: "{count} Treffer", other: "{count} Treffer" },
+  "search.count": { one: "{count} Treffer", other: "{count} Treffer" },
   "search.shown": "Die neuesten {shown} werden gezeigt. Grenze die Suche ein, um ältere zu sehen.",
   "search.start": "Gib ein Wort ein oder wähle einen Filter",
   "search.start-text": "Es bleibt in diesem Browser: Kein Knoten erfährt, wonach du suchst.",

@@ -158,7 +158,7 @@ export const chat = {
   "search.since": "From",
   "search.until": "Until",
   "search.files": "Files only",
-  "search.count": { zero: "Nothing found", one: "{count} result", other: "{count} results" },
+  "search.count": { one: "{count} result", other: "{count} results" },
   "search.shown": "The latest {shown} are shown. Narrow the search to see older ones.",
   "search.start": "Type a word, or choose a filter",
   "search.start-text": "It stays in this browser: no node learns what you look for.",
