@@ -29,5 +29,6 @@ export default defineConfig({
       print: (text) => console.log(text),
     }),
   ],
-  test: { include: ["{src,build}/**/*.test.{ts,tsx}"] },
+  // Machines that run tests are shared: what takes long there is not wrong.
+  test: { include: ["{src,build}/**/*.test.{ts,tsx}"], testTimeout: 30_000 },
 });

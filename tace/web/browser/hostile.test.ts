@@ -39,6 +39,11 @@ test("HTML, overrides, invisible characters and emoji are shown as text", async 
   expect(override).toContain("gnp.exe");
   expect(invisible).not.toMatch(/[\u200B\u2060]/);
   expect(emoji).toContain("👩🏽‍🚀");
+  // The name that came with them is one line of text, as well; what turns it round is named.
+  const who = bob.page.locator(".conversation-who").filter({ hasText: "<i>A</i>" });
+  await who.waitFor();
+  expect(await who.textContent()).not.toMatch(/[\u202A-\u202E]/);
+  expect(await bob.home.locator("i, img, script").count()).toBe(0);
   const list = bob.page.getByRole("main");
   expect(await list.locator("article :is(img, script, a, b, iframe)").count()).toBe(0);
   expect(new Set(asked)).toEqual(new Set([new URL(network.node(1).url).host]));

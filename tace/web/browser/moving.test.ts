@@ -24,6 +24,8 @@ test("an export brings contacts and history along, and both sides go on", async 
   await old.page.getByRole("textbox", { name: t("app.restore.code") }).fill(code);
   await old.press(t("app.import.look"));
   await old.page.getByText(t("settings.storage.test-good")).waitFor();
+  await old.page.getByText(t("app.import.contacts", { count: 1 })).waitFor();
+  await old.page.getByText(t("app.import.messages", { count: 2 })).waitFor();
 
   const alice = await Person.atStart(await contexts("new"), network.node(2).url, "Alice");
   await alice.press(t("app.start.have-export"));

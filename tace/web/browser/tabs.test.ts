@@ -21,18 +21,18 @@ test("two tabs send at once, one is closed in the middle: all is readable at the
   const say = async (tab: Person, all: string[]): Promise<void> => {
     for (const text of all) await tab.send(text);
   };
-  await Promise.all([say(first, texts("first", 0, 10)), say(second, texts("second", 0, 10))]);
+  await Promise.all([say(first, texts("first", 0, 20)), say(second, texts("second", 0, 20))]);
   // The tab that was there first owns the ratchets. It goes while the other one sends.
   const going = first.page.close();
-  await Promise.all([going, say(second, texts("second", 10, 20))]);
-  for (const text of [...texts("first", 0, 10), ...texts("second", 0, 20)]) {
+  await Promise.all([going, say(second, texts("second", 20, 30))]);
+  for (const text of [...texts("first", 0, 20), ...texts("second", 0, 30)]) {
     await bob.message(text).waitFor();
     await second.reached(text, "delivered");
   }
   const shown = (await bob.texts()).slice(2);
-  expect(shown.filter((text) => text.startsWith("first"))).toEqual(texts("first", 0, 10));
-  expect(shown.filter((text) => text.startsWith("second"))).toEqual(texts("second", 0, 20));
-  expect(shown).toHaveLength(30);
+  expect(shown.filter((text) => text.startsWith("first"))).toEqual(texts("first", 0, 20));
+  expect(shown.filter((text) => text.startsWith("second"))).toEqual(texts("second", 0, 30));
+  expect(shown).toHaveLength(50);
   await bob.send("All there");
   await second.message("All there").waitFor();
 });

@@ -10,29 +10,36 @@ export const BUDGET_BYTES = 60_000;
 
 /** The engine's worker: src/engine/worker.ts, which every tab starts at once. */
 const WORKER = /^assets\/worker-[^/]+\.js$/;
+/** src/app/start.tsx, which the page loads when nobody has started yet. */
+const START = /^assets\/start-[^/]+\.js$/;
+/** src/app/catalogue/de, the one language that is loaded beside English: the heaviest first visit. */
+const LANGUAGE = /^assets\/de-[^/]+\.js$/;
 /** Scripts and what is declared as loaded ahead, in index.html. */
 const SCRIPT_OF_PAGE = /<(?:script|link)\b[^>]*\b(?:src|href)="\/([^"]+\.js)"/g;
 
 export interface Weight {
   path: string;
   /** Why it is loaded. */
-  because: "page" | "worker" | "service worker";
+  because: "page" | "worker" | "start screen" | "language" | "service worker";
   bytes: number;
   gzipBytes: number;
 }
 
 /**
- * The scripts of a first visit: what index.html names, the engine's worker and the service worker,
- * each with all that it imports statically.
+ * The scripts of a first visit until a name can be typed: what index.html names, the engine's worker,
+ * the start screen, a catalogue that is not English, and the service worker; each with all that it
+ * imports statically. What the service worker fetches for later, once the page can be used, is apart.
  *
- * @throws Error: there is no page, no worker or no service worker; a budget without them says
- *   nothing.
+ * @throws Error: one of these is not there; a budget without it says nothing.
  */
 export function firstLoad(dist: string): Weight[] {
   const page = readFileSync(join(dist, "index.html"), "utf8");
+  const files = filesBelow(dist);
   const roots: [Weight["because"], string[]][] = [
     ["page", [...page.matchAll(SCRIPT_OF_PAGE)].map((match) => match[1] ?? "")],
-    ["worker", filesBelow(dist).filter((path) => WORKER.test(path))],
+    ["worker", files.filter((path) => WORKER.test(path))],
+    ["start screen", files.filter((path) => START.test(path))],
+    ["language", files.filter((path) => LANGUAGE.test(path))],
     ["service worker", existsSync(join(dist, "sw.js")) ? ["sw.js"] : []],
   ];
   const weights = new Map<string, Weight>();

@@ -97,7 +97,15 @@ describe("the budget", () => {
     expect(all).toContain("assets/rare-");
     const weights = firstLoad(dist);
     const names = weights.map(({ path }) => path.replace(/-[\w-]{8}\.js$/, ""));
-    expect(names).toEqual(expect.arrayContaining(["assets/index", "assets/worker", "sw.js"]));
+    expect(names).toEqual(
+      expect.arrayContaining([
+        "assets/index",
+        "assets/worker",
+        "assets/start",
+        "assets/de",
+        "sw.js",
+      ]),
+    );
     expect(names).not.toContain("assets/later");
     expect(names).not.toContain("assets/rare");
     for (const { bytes, gzipBytes } of weights) {
@@ -133,12 +141,16 @@ describe("the budget", () => {
     expect(() => checkBudget(weigh(BUDGET_BYTES + 1))).toThrow("1 over the budget");
   });
 
-  it("is not met by a build without a worker", async () => {
+  it.each([
+    ["worker", "worker"],
+    ["start", "start screen"],
+    ["de", "language"],
+  ])("is not met by a build without %s", async (chunk, named) => {
     const dist = await built();
-    for (const path of filesBelow(dist).filter((name) => name.startsWith("assets/worker-"))) {
+    for (const path of filesBelow(dist).filter((name) => name.startsWith(`assets/${chunk}-`))) {
       rmSync(join(dist, path));
     }
-    expect(() => firstLoad(dist)).toThrow("no script for: worker");
+    expect(() => firstLoad(dist)).toThrow(`no script for: ${named}`);
   });
 });
 

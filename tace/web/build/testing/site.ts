@@ -8,7 +8,7 @@ import { release } from "../release.ts";
 
 const SERVICE_WORKER = fileURLToPath(new URL("../../src/sw/sw.ts", import.meta.url));
 
-/** An entry, something that is loaded later, a worker with something of its own. */
+/** An entry, a start screen, a language, something that is loaded later, a worker with something of its own. */
 const SITE = {
   "index.html": '<!doctype html><title>x</title><script type="module" src="/main.ts"></script>',
   "main.ts": `
@@ -16,8 +16,12 @@ const SITE = {
     import { shared } from "./shared";
     import "./look.css";
     document.title = shared;
+    void import("./start");
+    if (navigator.language === "de") void import("./de");
     new Worker(url, { type: "module" });
     addEventListener("click", async () => (await import("./later")).go());`,
+  "start.ts": 'document.body.append("start");',
+  "de.ts": 'document.body.lang = "de";',
   "later.ts": `
     import { shared } from "./shared";
     export const go = () => { document.title = shared + ", later"; };`,

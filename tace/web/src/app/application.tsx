@@ -51,7 +51,7 @@ function ByPhase() {
     case "loading":
       return (
         <main class="application-loading">
-          <span class="visually-hidden">{t("app.loading")}</span>
+          <h1 class="visually-hidden">{t("app.loading")}</h1>
         </main>
       );
     case "new":

@@ -45,9 +45,15 @@ export function Composer(props: {
   const field = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const hasTyped = useRef(false);
   const editing = task?.what === "edit" ? task.message : null;
   const shown = editing ? edited : text;
   const measure = measureText(shown);
+
+  useEffect(() => {
+    // The engine's copy may come after this was drawn; what is being typed here goes before it.
+    if (!hasTyped.current && chat.draft && drafts.read(identity) === null) setText(chat.draft);
+  }, [chat.draft]);
 
   useEffect(() => {
     if (task?.what === "edit") setEdited(task.message.text);
@@ -80,6 +86,7 @@ export function Composer(props: {
   );
 
   const type = (value: string) => {
+    hasTyped.current = true;
     if (editing) {
       setEdited(value);
       return;
@@ -124,9 +131,8 @@ export function Composer(props: {
       try {
         if (shown !== editing.text) await engine.calls.edit(editing.id, shown);
       } catch (error) {
-        setProblem(errorText(i18n, error));
-        // What was typed into the edit is not lost with it.
-        if (!text) type(shown);
+        // What was typed into the edit is not lost with it, nor is the draft beside it.
+        restore(shown, error);
       }
       return;
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isOnlyEmoji, reactionIn } from "./emoji";
-import { harmlessLine, harmlessName, harmlessText } from "./harmless";
+import { harmlessExcerpt, harmlessLine, harmlessName, harmlessText } from "./harmless";
 
 describe("harmlessText", () => {
   it("names overrides and isolates instead of obeying them", () => {
@@ -64,5 +64,21 @@ describe("emoji", () => {
     expect(reactionIn(" 👩‍👩‍👧🎉")).toBe("👩‍👩‍👧");
     expect(reactionIn("ok")).toBeNull();
     expect(reactionIn("")).toBeNull();
+  });
+});
+
+describe("harmlessExcerpt", () => {
+  it("moves the marks with what became longer before them", () => {
+    const { text, marks } = harmlessExcerpt("\u202egnp tea \u200b\u200btea", [
+      [5, 8],
+      [11, 14],
+    ]);
+    expect(text).toBe("⟦RLO⟧gnp tea ▯tea");
+    expect(marks.map(([start, end]) => text.slice(start, end))).toEqual(["tea", "tea"]);
+  });
+
+  it("keeps a mark over what is itself made harmless", () => {
+    const { text, marks } = harmlessExcerpt("a t\u202eea b", [[2, 6]]);
+    expect(marks.map(([start, end]) => text.slice(start, end))).toEqual(["t⟦RLO⟧ea"]);
   });
 });

@@ -48,6 +48,30 @@ export function harmlessLine(text: string): string {
   return harmlessText(text).replace(/\s+/g, " ").trim();
 }
 
+/**
+ * An excerpt with what was found in it.
+ *
+ * @param marks [start, end) of each match in `text`, in order, none over another.
+ * @returns the text as it may be shown, and the marks in that.
+ */
+export function harmlessExcerpt(
+  text: string,
+  marks: readonly [number, number][],
+): { text: string; marks: [number, number][] } {
+  let shown = "";
+  let at = 0;
+  const moved: [number, number][] = [];
+  // Piece by piece, so that a mark ends where its piece does, whatever became longer or shorter.
+  for (const [start, end] of marks) {
+    shown += harmlessText(text.slice(at, start));
+    const from = shown.length;
+    shown += harmlessText(text.slice(start, end));
+    moved.push([from, shown.length]);
+    at = end;
+  }
+  return { text: shown + harmlessText(text.slice(at)), marks: moved };
+}
+
 /** A name: one short line in which nothing hides. */
 export function harmlessName(name: string): string {
   const line = common(name.replace(/\s+/g, " ")).replace(INVISIBLE, INVISIBLE_SIGN).trim();

@@ -2,7 +2,7 @@ import { useEngine } from "../app/engine-context";
 import { errorText } from "../app/error-text";
 import { useI18n } from "../app/i18n";
 import type { Message, MessageId, Reaction } from "../engine/contract";
-import { Icon, IconButton, type MenuAnchor, useFeedback } from "../ui";
+import { IconButton, type MenuAnchor, useFeedback } from "../ui";
 import { harmlessLine } from "./harmless";
 import { MessageBody } from "./message-body";
 import { contentLine, stateWord } from "./preview";
@@ -66,7 +66,7 @@ export function MessageRow(props: MessageRowProps) {
         ) : null}
         <MessageBody message={message} search={props.search} />
         <div class="message-foot">
-          {message.edited ? <span>{t("chat.message.edited")}</span> : null}
+          {message.edited ? <span class="message-edited">{t("chat.message.edited")}</span> : null}
           <time
             dateTime={new Date(message.sentMs).toISOString()}
             title={dates.dateTime(message.sentMs)}
@@ -109,8 +109,13 @@ function Quoted(props: {
   name: string;
   onJump: (id: MessageId) => void;
 }) {
-  const { t } = useI18n();
+  const i18n = useI18n();
+  const { t } = i18n;
   const { quote, name } = props;
+  if (quote.kind === "gone") {
+    // Nobody knows any more whose it was, and there is nothing to jump to.
+    return <p class="message-quote message-quote-gone">{t("chat.message.quote-gone")}</p>;
+  }
   return (
     <button
       type="button"
@@ -122,7 +127,7 @@ function Quoted(props: {
         {quote.mine ? t("chat.message.quote-mine") : t("chat.message.quote-theirs", { name })}
       </span>
       <bdi class="message-quote-text">
-        {quote.text ? harmlessLine(quote.text) : t("chat.message.quote-gone")}
+        {contentLine(i18n, { kind: quote.kind, text: quote.text })}
       </bdi>
     </button>
   );
@@ -138,7 +143,6 @@ function Retry({ message }: { message: Message }) {
       .catch((error) => feedback.show(errorText(i18n, error), { tone: "problem" }));
   return (
     <div class="message-failed">
-      <Icon name="warning" size="s" />
       <span>{i18n.t("chat.state.failed")}</span>
       <button type="button" class="message-retry" onClick={() => void retry()}>
         {i18n.t("chat.message.retry")}

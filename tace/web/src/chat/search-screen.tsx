@@ -4,7 +4,7 @@ import { useI18n } from "../app/i18n";
 import { hrefOf } from "../app/route";
 import type { SearchRequest, SearchResult } from "../engine/contract";
 import { Avatar, EmptyState, Field, Screen, Select, Toggle } from "../ui";
-import { harmlessName } from "./harmless";
+import { harmlessExcerpt, harmlessName } from "./harmless";
 import { Marked } from "./marked";
 import "./search-screen.css";
 
@@ -124,9 +124,8 @@ export function SearchScreen() {
                     </span>
                     <span class="search-hit-text">
                       {hit.mine ? <span class="muted">{t("chat.message.you")}: </span> : null}
-                      {/* Isolated, and an override ends with its own line: marks count in the raw text. */}
                       <bdi>
-                        <Marked text={hit.text} marks={hit.marks} />
+                        <Marked {...harmlessExcerpt(hit.text, hit.marks)} />
                       </bdi>
                     </span>
                   </span>

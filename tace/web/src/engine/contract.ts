@@ -170,7 +170,9 @@ export interface Message {
 export interface Quote {
   id: MessageId;
   mine: boolean;
-  /** The first 200 characters; "" when it is not here (any more). */
+  /** gone: it is not here (any more); then `mine` says nothing. */
+  kind: MessageKind | "gone";
+  /** The first 200 characters; of a file its name; "" where the kind has none. */
   text: string;
 }
 

@@ -10,6 +10,7 @@ import { decode, encode } from "@msgpack/msgpack";
 import type { RandomBytes } from "../e2ee/crypto";
 import { BadExport, exportBase, openExport, sealExport, WrongExportCode } from "../e2ee/export";
 import { identityOf, type RecoveryCode } from "../e2ee/recovery";
+import { NodeAddress } from "../network/address";
 import type { KnownNode } from "../network/known-nodes";
 import type { Change, Reader } from "../store/change";
 import type { Database } from "../store/database";
@@ -102,7 +103,7 @@ export async function importAll(
     if (person.standing === "contact" && person.last) contacts.push(restored);
   }
   for (const row of exported.messages) change.put("message", settled(row));
-  for (const node of exported.nodes) change.put("node", node);
+  for (const node of exported.nodes) change.put("node", { ...node, source: "added" });
   return { report: reportOf(exported), contacts };
 }
 
@@ -156,7 +157,7 @@ function isExported(found: unknown): found is Exported {
     typeof settings === "object" &&
     isList(people, MAX_PEOPLE, isPerson) &&
     isList(messages, MAX_MESSAGES, isMessage) &&
-    isList(nodes, MAX_PEOPLE, (node) => typeof (node as KnownNode).origin === "string")
+    isList(nodes, MAX_PEOPLE, (node) => isOrigin((node as KnownNode).origin))
   );
 }
 
@@ -168,12 +169,39 @@ function isList(found: unknown, most: number, isItem: (item: object) => boolean)
 function isPerson(item: object): boolean {
   const { identity, nextCounter, standing, lastPlace } = item as Partial<PersonRow>;
   return (
-    typeof identity === "string" &&
-    identityPoint(identity).length === 33 &&
-    Number.isSafeInteger(nextCounter) &&
+    isIdentity(identity) &&
+    isCounter(nextCounter) &&
     typeof lastPlace === "number" &&
     (standing === "contact" || standing === "request" || standing === "blocked")
   );
+}
+
+function isIdentity(found: unknown): boolean {
+  if (typeof found !== "string") return false;
+  try {
+    return identityPoint(found).length === 33;
+  } catch {
+    return false;
+  }
+}
+
+/** Counters are below 2^53, and what a restore adds must have room. */
+function isCounter(found: unknown): boolean {
+  return (
+    typeof found === "number" &&
+    Number.isSafeInteger(found) &&
+    found >= 1 &&
+    found <= Number.MAX_SAFE_INTEGER / 2
+  );
+}
+
+function isOrigin(found: unknown): boolean {
+  if (typeof found !== "string") return false;
+  try {
+    return NodeAddress.parse(found).origin === found;
+  } catch {
+    return false;
+  }
 }
 
 function isMessage(item: object): boolean {

@@ -631,7 +631,12 @@ export class FakeEngine implements Engine {
     this.put(chat, true, id, text, {
       state: "saved",
       replyTo: quoted
-        ? { id: quoted.id, mine: quoted.mine, text: quoted.text.slice(0, QUOTE_CHARACTERS) }
+        ? {
+            id: quoted.id,
+            mine: quoted.mine,
+            kind: quoted.kind,
+            text: (quoted.file?.name ?? quoted.text).slice(0, QUOTE_CHARACTERS),
+          }
         : null,
       ...more,
     });

@@ -15,6 +15,9 @@ import type { Outbox } from "./outbox";
 import type { Showing } from "./showing";
 import type { Status } from "./status";
 
+/** A connection that lasted so long says that all was well. */
+const STEADY_MS = 10_000;
+
 export interface FollowingParts {
   inbox: Inbox;
   outbox: Outbox;
@@ -43,6 +46,7 @@ export class Following {
   private connection: Connection | null = null;
   private lastOrigin: string | null = null;
   private isOnline = true;
+  private isDialling = false;
   private isChosen = false;
 
   constructor(private readonly parts: FollowingParts) {}
@@ -73,6 +77,7 @@ export class Following {
   online(isOnline: boolean): void {
     if (isOnline === this.isOnline) return;
     this.isOnline = isOnline;
+    if (this.isDialling) this.showDialling();
     if (isOnline) {
       this.connectNow();
       return;
@@ -103,26 +108,32 @@ export class Following {
 
   private async run(): Promise<void> {
     let failures = 0;
-    const { showing, status } = this.parts;
+    const { showing, clock } = this.parts;
     while (!this.ending.signal.aborted) {
       this.attempt = new AbortController();
       let reason: unknown;
-      status.become({ connection: { at: "connecting", node: this.parts.firstOrigin() } });
+      this.isDialling = true;
+      this.showDialling();
       try {
         const lost = new Promise<TaceError>((resolve) => {
           this.lost = resolve;
         });
         this.connection = await this.parts.inbox.open(this.ending.signal);
-        failures = 0;
+        this.isDialling = false;
+        const openedMs = clock.now();
         this.isConnected(this.connection);
         const upgrading = new AbortController();
         this.upgrade(this.connection, upgrading.signal);
         reason = await lost;
         upgrading.abort();
+        // One that breaks as soon as it is there, again and again, is not dialled without a pause.
+        const isSteady = clock.now() - openedMs >= STEADY_MS;
+        if (isSteady || (reason instanceof TaceError && reason.code === "left")) failures = 0;
       } catch (error) {
         reason = error;
         if (!(error instanceof TaceError) && !this.ending.signal.aborted) this.parts.failed(error);
       }
+      this.isDialling = false;
       this.lost = null;
       this.connection = null;
       if (this.ending.signal.aborted) {
@@ -136,6 +147,16 @@ export class Following {
       if (failures > 1) await this.wait(failures - 1, reason);
       showing.catchingUp();
     }
+  }
+
+  /** Without a network it is tried as well, and not called connecting: that may take long to fail. */
+  private showDialling(): void {
+    const { status, firstOrigin } = this.parts;
+    status.become({
+      connection: this.isOnline
+        ? { at: "connecting", node: firstOrigin() }
+        : { at: "offline", retryAtMs: null, why: "network" },
+    });
   }
 
   private isConnected(connection: Connection): void {

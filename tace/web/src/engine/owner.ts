@@ -31,6 +31,8 @@ export class Owner implements OwnedEngine, Commands {
   private running: Running | null = null;
   private own: Own | null = null;
   private isClosed = false;
+  /** As the browser last said; kept for what starts to run later. */
+  private isOnline = true;
 
   private constructor(
     private readonly environment: Environment,
@@ -68,6 +70,7 @@ export class Owner implements OwnedEngine, Commands {
   note(note: Note): void {
     switch (note.note) {
       case "online":
+        this.isOnline = note.online;
         this.running?.online(note.online);
         return;
       case "persistent": {
@@ -344,6 +347,7 @@ export class Owner implements OwnedEngine, Commands {
       replaced: () => void this.replaced(),
       broke: (error) => void this.broke(error),
     });
+    if (!this.isOnline) this.running.online(false);
     this.status.become({ phase: { at: "ready" } });
   }
 

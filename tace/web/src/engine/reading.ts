@@ -41,6 +41,8 @@ import { removeUnreadable, type Saved, saveContent, sendAgain } from "./saving";
 export const MAX_REQUESTS = 200;
 /** How much one of them may write before they are accepted. */
 export const MAX_REQUEST_MESSAGES = 100;
+/** The same in contents: parts, reactions and edits are no messages of their own. */
+export const MAX_REQUEST_CONTENTS = 1000;
 /** How many devices of one person are kept: 8 at a time, and those that they replaced. */
 const MAX_DEVICES = 32;
 /** A device is asked for a new session at most this often. */
@@ -143,10 +145,13 @@ export class Reading {
   private async hasRoom(change: Change, identity: Identity, device: string): Promise<boolean> {
     const person = await change.get("person", identity);
     if (!person) return (await countRequests(change)) < MAX_REQUESTS;
-    const devices = await devicesOf(change, identity);
+    // Without a session it was listed, or somebody's claim: that keeps nobody out.
+    const devices = (await devicesOf(change, identity)).filter((row) => row.pair);
     const isKnown = devices.some((row) => row.device === device);
     if (!isKnown && devices.length >= MAX_DEVICES) return false;
     if (person.standing !== "request") return true;
+    const owed = { range: prefix(identity), limit: MAX_REQUEST_CONTENTS } as const;
+    if ((await change.keys("receipt", owed)).length >= MAX_REQUEST_CONTENTS) return false;
     const query = {
       index: "byContent",
       range: prefix(identity),
@@ -196,7 +201,10 @@ export class Reading {
       if (await this.isNew(change, person, row.device)) {
         // Theirs by its certificate; whether they list it is to be looked up.
         person = { ...person, lookedUpMs: 0 };
-        batch.newDevices.push({ identity, device: row.device });
+        // Who was not let in makes us ask nobody: that would show that we are here.
+        if (person.standing === "contact") {
+          batch.newDevices.push({ identity, device: row.device });
+        }
       }
     }
     // It has lost what it knew: our mailbox, and what it did not confirm.
@@ -237,7 +245,10 @@ export class Reading {
     // On the word of a stranger nothing is sent, and nothing shown.
     const person = await change.get("person", peer);
     if (person?.standing !== "contact") return;
-    const row = (await change.get("device", [peer, device])) ?? newDevice(peer, device);
+    const known = await change.get("device", [peer, device]);
+    // The claim is not proved: it must not make rows without end.
+    if (!known && (await devicesOf(change, peer)).length >= MAX_DEVICES) return;
+    const row = known ?? newDevice(peer, device);
     if (nowMs - row.resetMs < REQUEST_INTERVAL_MS) return;
     const asked = (await change.all("outgoing")).filter((each) => each.device !== null);
     if (asked.length >= MAX_ASKED) return;

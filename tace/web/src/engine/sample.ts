@@ -131,7 +131,7 @@ export function sampleSeed(nowMs: number, bulk = 60): Seed {
   });
   const question = writer.add(grace, false, 50 * MINUTE, "Found a moth in the relay. Photo?");
   writer.add(grace, true, 48 * MINUTE, "Of course! Is it still alive?", {
-    replyTo: { id: question.id, mine: false, text: question.text },
+    replyTo: { id: question.id, mine: false, kind: "text", text: question.text },
     reactions: [{ emoji: "😂", mine: false, theirs: true }],
   });
   writer.add(grace, false, 45 * MINUTE, "", {

@@ -24,7 +24,9 @@ export class Status {
     // Small, and of plain values: its text tells whether anything is different.
     if (JSON.stringify(next) === JSON.stringify(this.state)) return;
     this.state = next;
-    this.tell({ event: "state", state: next });
+    // A tab that takes over reads the database first: until then pages go by what they know, and
+    // keep what they show.
+    if (next.phase.at !== "loading") this.tell({ event: "state", state: next });
   }
 
   /** Tell what a change brought; the counts follow. */

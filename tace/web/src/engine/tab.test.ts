@@ -152,3 +152,13 @@ test("events and notes cross between the tabs", async () => {
   expect(first.events.at(-1)).toEqual(event);
   expect(first.engine.notes).toEqual([{ note: "online", online: false }]);
 });
+
+test("what a page noted before its tab owned the engine reaches the engine", async () => {
+  const [first, second] = twoTabs();
+  second.tab.note({ note: "online", online: true });
+  second.tab.note({ note: "online", online: false });
+  await settled();
+  await first.tab.close();
+  await settled();
+  expect(second.engine.notes).toEqual([{ note: "online", online: false }]);
+});

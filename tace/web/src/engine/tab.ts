@@ -73,6 +73,8 @@ export class Tab {
   private nextId = 1;
   private readonly waiting = new Map<string, Waiting>();
   private readonly outcomes = new Map<string, Promise<Outcome>>();
+  /** The latest of each kind from this tab's page: an engine that starts later needs them too. */
+  private readonly notes = new Map<Note["note"], Note>();
   private readonly ending = new AbortController();
   private release: () => void = () => {};
 
@@ -103,6 +105,7 @@ export class Tab {
   }
 
   note(note: Note): void {
+    this.notes.set(note.note, note);
     if (this.engine) this.engine.note(note);
     else this.parts.channel.post({ say: "note", note });
   }
@@ -125,6 +128,7 @@ export class Tab {
       }
       this.engine = engine;
       this.ownership = ownership;
+      for (const note of this.notes.values()) engine.note(note);
       this.parts.channel.post({ say: "owner", ownership });
       this.told({ event: "state", state: engine.state });
       for (const [id, { message, done }] of this.waiting) {

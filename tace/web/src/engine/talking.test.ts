@@ -186,7 +186,7 @@ test("replies, edits, reactions and deletions", async () => {
   await bob.owner.react(question, "☕");
   await delivered(bob, [answer]);
   expect(await ada.message(answer)).toMatchObject({
-    replyTo: { id: question, mine: true, text: "Coffee at thre?" },
+    replyTo: { id: question, mine: true, kind: "text", text: "Coffee at thre?" },
   });
   await world.until(async () => (await ada.message(question))?.reactions.length === 1);
   expect((await ada.message(question))?.reactions).toEqual([

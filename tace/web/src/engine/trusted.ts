@@ -22,8 +22,10 @@ export function trustedScriptUrl(url: string): string {
 function policy(): Policy {
   const rules: Policy = {
     createScriptURL: (url) => {
-      const { origin, href } = new URL(url, location.href);
-      if (origin !== location.origin) throw new TypeError("a script of another origin");
+      const { origin, protocol, href } = new URL(url, location.href);
+      // The origin of a blob: address is the page's own, whoever wrote what is in it.
+      const isServed = origin === location.origin && protocol === location.protocol;
+      if (!isServed) throw new TypeError("a script of another origin");
       return href;
     },
   };

@@ -68,10 +68,21 @@ export function messageView(row: MessageRow, quoted: MessageRow | undefined): Me
   };
 }
 
-function quoteOf(id: string, quoted: MessageRow | undefined): Quote {
-  if (!quoted) return { id, mine: false, text: "" };
+/** What of a message is needed to quote it. */
+type Quotable = Pick<MessageRow, "id" | "mine" | "kind" | "text"> & {
+  file: { name: string } | null;
+};
+
+/** @param quoted the message with this id, where that is here. */
+export function quoteOf(id: string, quoted: Quotable | undefined): Quote {
+  if (!quoted) return { id, mine: false, kind: "gone", text: "" };
   const text = quoted.file?.name ?? quoted.text;
-  return { id: quoted.id, mine: quoted.mine === 1, text: text.slice(0, QUOTE_CHARACTERS) };
+  return {
+    id: quoted.id,
+    mine: quoted.mine === 1,
+    kind: quoted.kind,
+    text: text.slice(0, QUOTE_CHARACTERS),
+  };
 }
 
 function reactionsOf(row: MessageRow): Reaction[] {

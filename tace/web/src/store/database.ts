@@ -52,16 +52,23 @@ export class Database {
     name: string,
     gone: (why: "newer" | "lost") => void = () => {},
   ): Promise<Database> {
+    let database: Database | null = null;
     try {
       const opened = await openDB(name, DATABASE_VERSION, {
         upgrade: (database, from) => upgrade(database, from),
         blocking: (_current, _blocked, event) => {
           (event.target as IDBDatabase).close();
+          // What fails from now on fails because another one owns it.
+          database?.close();
           gone("newer");
         },
-        terminated: () => gone("lost"),
+        terminated: () => {
+          database?.close();
+          gone("lost");
+        },
       });
-      return new Database(opened);
+      database = new Database(opened);
+      return database;
     } catch (error) {
       if (error instanceof DOMException && error.name === "VersionError") throw new NewerDatabase();
       throw new NoDatabase(error);
