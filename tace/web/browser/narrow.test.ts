@@ -45,8 +45,17 @@ test("who wants less motion gets none", async ({ contexts, site }) => {
     const found = await page.evaluate(() =>
       document
         .getAnimations()
-        .filter((each) => each.playState === "running")
-        .map(({ effect }) => (effect instanceof KeyframeEffect ? effect.target?.className : "")),
+        .filter((each) => each.playState === "running" && each.effect instanceof KeyframeEffect)
+        .map(({ effect }) => effect as KeyframeEffect)
+        // What fades stays where it is.
+        .filter((effect) =>
+          effect
+            .getKeyframes()
+            .some((frame) =>
+              ["transform", "translate", "rotate", "scale"].some((name) => name in frame),
+            ),
+        )
+        .map(({ target }) => target?.className ?? ""),
     );
     moving.push(...found.map((name) => `${screen.name}: ${name}`));
   }

@@ -3,6 +3,7 @@
 import type { RecoveryCode } from "../e2ee/recovery";
 import { type Database, NotOwner } from "../store/database";
 import { meta, removeMeta, setMeta } from "../store/meta";
+import { Introduction } from "../store/rows";
 import { type CommandName, NOT_OWNER, type Note } from "./calls";
 import type {
   BackupState,
@@ -113,7 +114,14 @@ export class Owner implements OwnedEngine, Commands {
     if (!own) throw new EngineError("no-identity");
     const { MAX_NAME } = await identityParts();
     const called = [...name.trim()].slice(0, MAX_NAME).join("");
-    await this.database.change(async (change) => setMeta(change, "name", called));
+    await this.database.change(async (change) => {
+      setMeta(change, "name", called);
+      // It rides on what is said next, until each device has confirmed it.
+      for (const device of await change.all("device")) {
+        if (device.introduction === Introduction.NOT_SENT) continue;
+        change.put("device", { ...device, introduction: Introduction.NOT_SENT });
+      }
+    });
     own.name = called;
     await this.readMe();
   }

@@ -52,6 +52,13 @@ test("from saved to stored to delivered, in both directions", async () => {
   expect(await ada.stored.reader.all("parcel")).toEqual([]);
 });
 
+test("a new name comes with the next thing said", async () => {
+  const [ada, bob] = await acquainted();
+  await ada.owner.setName("Ada Lovelace");
+  await delivered(ada, [await ada.say(bob, "call me that")]);
+  expect((await bob.queries.chat(ada.identity))?.name).toBe("Ada Lovelace");
+});
+
 test("a stranger waits in Requests and is told nothing before being accepted", async () => {
   const [ada, bob] = [await world.person("Ada"), await world.person("Bob")];
   await world.settled();
