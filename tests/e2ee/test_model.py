@@ -236,11 +236,14 @@ class ModelTests(SynchronousTestCase):
         message opens exactly once, or cannot be read only where the model says so; what was
         changed changes nothing; no pair of key and nonce is used twice."""
         used: set[tuple[bytes, bytes]] = set()
+        most_used = 0
         aead_seal = symmetric.aead_seal
 
         def seal(key: bytes, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
             assert (key, nonce) not in used, "a key and nonce pair is used twice"
+            nonlocal most_used
             used.add((key, nonce))
+            most_used = max(most_used, len(used))
             return aead_seal(key, nonce, plaintext, associated_data)
 
         self.patch(ratchet, "aead_seal", seal)
@@ -259,4 +262,5 @@ class ModelTests(SynchronousTestCase):
                 max_examples=500, stateful_step_count=80, deadline=None, derandomize=True
             ),
         )
-        self.assertTrue(used)
+        # Of the longest conversation: the last one may have ended before anything was said.
+        self.assertGreater(most_used, 10)

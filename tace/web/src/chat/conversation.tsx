@@ -42,6 +42,7 @@ export function Conversation(props: { identity: Identity; message: MessageId | n
   }
   return (
     <EmptyState
+      isWhole
       icon="chat"
       title={t("chat.screen.gone")}
       action={<LinkButton href={hrefOf({ at: "chats" })}>{t("app.nav.chats")}</LinkButton>}

@@ -8,13 +8,16 @@ export function EmptyState(props: {
   title: string;
   children?: ComponentChildren;
   action?: ComponentChildren;
+  /** Where it is all that its place shows. */
+  isWhole?: boolean;
 }) {
+  const Heading = props.isWhole ? "h1" : "h2";
   return (
     <div class="empty-state">
       <span class="empty-state-sign">
         <Icon name={props.icon} size="l" />
       </span>
-      <h2>{props.title}</h2>
+      <Heading>{props.title}</Heading>
       {props.children ? <div class="empty-state-text">{props.children}</div> : null}
       {props.action}
     </div>
