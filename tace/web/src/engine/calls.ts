@@ -109,9 +109,15 @@ export async function outcomeOf(call: () => Promise<unknown>): Promise<Outcome> 
     return { ok: true, value: await call() };
   } catch (error) {
     if (error instanceof EngineError) return { ok: false, code: error.code, detail: error.detail };
+    if (isStorageFull(error)) return { ok: false, code: "storage-full", detail: "" };
     const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return { ok: false, code: "internal", detail };
   }
+}
+
+/** The browser gives this page no more space. */
+export function isStorageFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
 }
 
 /** @throws EngineError where the call failed. */

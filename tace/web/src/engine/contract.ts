@@ -47,7 +47,8 @@ export type BlockedReason =
   | "no-database" // IndexedDB is not to be had (private window, policy)
   | "too-old" // a browser without what is needed
   | "newer-database" // another tab or a later version wrote a newer schema
-  | "failed"; // the engine broke at start
+  | "storage-full" // the browser gives no more space: nothing can be saved, so nothing is sent
+  | "failed"; // the engine broke
 
 export interface Me {
   identity: Identity;

@@ -4,7 +4,7 @@ import type { RecoveryCode } from "../e2ee/recovery";
 import { type Database, NotOwner } from "../store/database";
 import { meta, removeMeta, setMeta } from "../store/meta";
 import { Introduction } from "../store/rows";
-import { type CommandName, NOT_OWNER, type Note } from "./calls";
+import { type CommandName, isStorageFull, NOT_OWNER, type Note } from "./calls";
 import type {
   BackupState,
   Chat,
@@ -404,7 +404,8 @@ export class Owner implements OwnedEngine, Commands {
     this.running = null;
     // Another tab took over: that one tells how things are.
     if (this.isClosed || error instanceof NotOwner) return;
-    this.status.become({ phase: { at: "blocked", why: "failed" } });
+    const why = isStorageFull(error) ? "storage-full" : "failed";
+    this.status.become({ phase: { at: "blocked", why } });
   }
 }
 

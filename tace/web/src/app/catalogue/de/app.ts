@@ -66,6 +66,10 @@ export const app: Translated<typeof english> = {
     "Aktualisiere den Browser, oder nimm ein aktuelles Firefox, Chrome, Edge oder Safari.",
   "blocked.newer-database": "In diesem Browser lief schon eine neuere Version von tace.",
   "blocked.newer-database-do": "Schließe die anderen Tabs von tace und lade diese Seite neu.",
+  "blocked.storage-full":
+    "Dieser Browser gibt tace keinen Platz mehr, deshalb kann nichts gespeichert oder gesendet werden.",
+  "blocked.storage-full-do":
+    "Schaffe Platz auf diesem Gerät oder im Browser und lade die Seite neu. Von dir wurde nichts gelöscht.",
   "blocked.failed": "tace ist beim Start gescheitert. Von dir wurde nichts gelöscht.",
   "blocked.failed-do": "Lade die Seite neu. Hilft das nicht, starte den Browser neu.",
   "blocked.reload": "Neu laden",

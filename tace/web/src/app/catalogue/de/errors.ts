@@ -27,6 +27,8 @@ export const errors: Translated<typeof english> = {
   "file-too-large": "Diese Datei ist zu groß, um hier gelesen zu werden.",
   closed: "Dieser Tab ist stillgelegt. Lade die Seite neu.",
   busy: "Gerade geschieht zu viel auf einmal. Versuche es gleich noch einmal.",
+  "storage-full":
+    "Dieser Browser hat keinen Platz mehr für tace. Schaffe welchen oder lösche alte Nachrichten und versuche es noch einmal.",
   internal:
     "Innen ist etwas schiefgegangen. Versuche es noch einmal; bleibt es dabei, lade die Seite neu.",
 };

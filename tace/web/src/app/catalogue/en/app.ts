@@ -60,6 +60,9 @@ export const app = {
   "blocked.too-old-do": "Update the browser, or use a current Firefox, Chrome, Edge or Safari.",
   "blocked.newer-database": "A newer version of tace has been used in this browser.",
   "blocked.newer-database-do": "Close the other tabs of tace, then reload this page.",
+  "blocked.storage-full": "This browser gives tace no more space, so nothing can be saved or sent.",
+  "blocked.storage-full-do":
+    "Free space on this device or in the browser, then reload. Nothing of yours was deleted.",
   "blocked.failed": "tace broke while it was starting. Nothing of yours was deleted.",
   "blocked.failed-do": "Reload the page. If that does not help, restart the browser.",
   "blocked.reload": "Reload",

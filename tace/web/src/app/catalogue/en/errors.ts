@@ -24,5 +24,7 @@ export const errors = {
   "file-too-large": "This file is too large to be read here.",
   closed: "This tab has closed its engine. Reload the page.",
   busy: "Too much is going on at once. Try again in a moment.",
+  "storage-full":
+    "This browser has no more space for tace. Free some, or delete old messages, then try again.",
   internal: "Something broke inside. Try again; if it stays like this, reload the page.",
 } as const satisfies Catalogue;
