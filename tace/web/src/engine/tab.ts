@@ -57,6 +57,8 @@ export interface TabParts {
 
 export const LOCK = "tace";
 /** How many outcomes are remembered for a tab that asks twice. */
+/** Commands whose outcome is large or old at once, and which change nothing. */
+const TELLING: ReadonlySet<CommandName> = new Set(["exportAll", "inspectExport", "nodes", "ring"]);
 const MAX_OUTCOMES = 512;
 /** How many commands of this tab may wait for an owner. */
 const MAX_WAITING = 4096;
@@ -169,6 +171,8 @@ export class Tab {
       return await engine.command(name, args);
     });
     this.outcomes.set(id, outcome);
+    // What only tells something may be asked anew, and an export is megabytes.
+    if (TELLING.has(name)) void outcome.then(() => this.outcomes.delete(id));
     if (this.outcomes.size > MAX_OUTCOMES) {
       const [oldest] = this.outcomes.keys();
       if (oldest !== undefined) this.outcomes.delete(oldest);
