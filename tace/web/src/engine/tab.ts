@@ -56,9 +56,9 @@ export interface TabParts {
 }
 
 export const LOCK = "tace";
-/** How many outcomes are remembered for a tab that asks twice. */
 /** Commands whose outcome is large or old at once, and which change nothing. */
 const TELLING: ReadonlySet<CommandName> = new Set(["exportAll", "inspectExport", "nodes", "ring"]);
+/** How many outcomes are remembered for a tab that asks twice. */
 const MAX_OUTCOMES = 512;
 /** How many commands of this tab may wait for an owner. */
 const MAX_WAITING = 4096;
