@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type Bytes, concat, fromHex, hex, utf8 } from "../wire/bytes";
 import { sha256 } from "../wire/digest";
 import { Malformed } from "../wire/errors";
+import { type Body, decodeBody, encodeBody, Kind } from "./content";
 import { aeadSeal, hkdf, type RandomBytes } from "./crypto";
 import { BadExport, exportBase, openExport, sealExport, WrongExportCode } from "./export";
 import { CHUNK_BYTES, chunkHash, chunksOf, openChunk, PIECE_BYTES, sealChunk } from "./file";
@@ -128,4 +129,18 @@ describe("export files", () => {
     const error = await rejection(openExport(await base(given.code), concat(head, sealed)));
     expect(error).toBeInstanceOf(BadExport);
   });
+});
+
+test("a file of as many chunks as there may be is read", () => {
+  const hashes = Array.from({ length: 1024 }, () => new Uint8Array(32));
+  const body: Body = {
+    kind: Kind.FILE,
+    name: "long.bin",
+    type: "",
+    bytes: 1024 * PIECE_BYTES,
+    key: new Uint8Array(32),
+    expiresHours: 1,
+    hashes,
+  };
+  expect(decodeBody(Kind.FILE, encodeBody(body))).toEqual(body);
 });

@@ -90,7 +90,7 @@ export class MessageTable {
 
 // An array's header may claim four billion elements in five bytes, and the decoder makes room for
 // them at once, at every depth: these bounds are what a hostile message may cost.
-const MAX_ELEMENTS = 512;
+const MAX_ELEMENTS = 1024;
 const MAX_PAIRS = 64;
 const MAX_BYTES = 128 * 1024;
 
