@@ -55,7 +55,8 @@ export function Composer(props: {
     if (!hasTyped.current && chat.draft && drafts.read(identity) === null) setText(chat.draft);
   }, [chat.draft]);
 
-  useEffect(() => {
+  // Before anything can be typed: later it would replace what was.
+  useLayoutEffect(() => {
     if (task?.what === "edit") setEdited(task.message.text);
     if (task) field.current?.focus();
   }, [task]);
