@@ -223,6 +223,8 @@ class Signals(SynchronousTestCase):
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
+        # Whoever started the tests may have had them ignore SIGINT, as shells do in the background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         fake = Stopped()
         exit_on_signals(fake)
