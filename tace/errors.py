@@ -53,6 +53,15 @@ class LinkLost(Failure):
     code = "link-lost"
 
 
+class LocalExhaustion(LinkLost):
+    """This node itself has no room for another connection (file descriptors, ports, memory).
+
+    It says nothing about the node that was dialled: no reason to hold it for dead.
+    """
+
+    code = "local-exhaustion"
+
+
 class TimedOut(Failure):
     """The answer did not come in time."""
 

@@ -8,8 +8,12 @@ from random import Random
 from tace.ids import NodeId
 
 FIRST_SECONDS = 0.2
+"""The wait after the second failure; each further one doubles it."""
 MOST_SECONDS = 15.0
+"""The longest wait between two dials: a node that is back is found within that."""
 MAX_REMEMBERED = 4096
+"""Nodes whose failed dials are remembered."""
+"""Nodes whose failed dials are remembered."""
 
 
 @dataclass(slots=True)

@@ -2,25 +2,23 @@
 
 A :class:`Link` is PROVING until the other side's hello is verified, then UP, then CLOSING (a
 goodbye was said or heard, or the connection was aborted) until the connection is gone. It tells its
-:class:`LinkOwner` when it comes up and when it has gone.
+:class:`~tace.links.needs.LinkOwner` when it comes up and when it has gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
-from typing import Protocol as Seam
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IReactorTime
+from twisted.internet.error import ConnectionClosed
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tace.config import LinksSettings
 from tace.errors import (
     LinkLost,
     ProtocolError,
@@ -30,13 +28,17 @@ from tace.errors import (
 )
 from tace.identity.link_proof import Role
 from tace.ids import NodeId
+from tace.limits import address_group
 from tace.links.calls import Call, PendingCalls
-from tace.links.introduction import CLOCK_FLAGGED_SECONDS, Introduction, Peer
+from tace.links.intake import Intake
+from tace.links.introduction import CLOCK_FLAGGED_SECONDS, Peer
+from tace.links.misconduct import SELDOM_EARNED, word_to_note
+from tace.links.needs import Dialled, LinkNeeds
+from tace.links.reading import Marks, ReadingGate
 from tace.links.sending import SendBuffer
 from tace.links.serving import Replies, Serving
 from tace.links.silence import SilenceWatch
-from tace.links.tls import LinkTls, TlsRejected, exporter_value
-from tace.seams import Counters, Procedure
+from tace.links.tls import TlsRejected, exporter_value
 from tace.wire.message import Message
 from tace.wire.peer import Ping
 from tace.wire.session import (
@@ -69,46 +71,6 @@ class Stage(Enum):
 
 # Looked up once: a member of an Enum costs 0.1 us on Python 3.11, and every frame asks.
 _PROVING, _UP, _CLOSING, _GONE = Stage
-
-
-class LinkOwner(Seam):
-    """Whom a link tells about itself."""
-
-    def link_opened(self, link: Link) -> None:
-        """There is a connection; nothing is proved yet."""
-
-    def link_proved(self, link: Link) -> None:
-        """The link is up, told from the reactor; ``link.peer`` is verified."""
-
-    def link_closing(self, link: Link) -> None:
-        """The link takes no calls any more. Nobody else is to be told before it has ended."""
-
-    def link_ended(self, link: Link) -> None:
-        """The link is gone, told from the reactor; ``link.end`` says why."""
-
-    def calls_returned(self, node: NodeId, calls: Sequence[Call]) -> None:
-        """The other side closed the link without ever having begun these: ask again elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkNeeds:
-    """What every link of a node is made with."""
-
-    owner: LinkOwner
-    tls: LinkTls
-    introduction: Introduction
-    procedures: Mapping[type[Message], Procedure]
-    settings: LinksSettings
-    clock: IReactorTime
-    counters: Counters
-
-
-@dataclass(frozen=True, slots=True)
-class Dialled:
-    """Where a link was dialled, and whom it must reach (None: whoever is there)."""
-
-    host: str
-    node: NodeId | None
 
 
 @implementer(IHandshakeListener)
@@ -144,6 +106,9 @@ class Link(Protocol):
         self._stage = _PROVING
         self._exporter = b""
         self._out: SendBuffer | None = None
+        self._gate: ReadingGate
+        self._intake: Intake
+        self._taken_at = 0.0
         self._timer: IDelayedCall | None = None
         self._retiring: str | None = None
         self._settled: list[Deferred[None]] = []
@@ -157,7 +122,10 @@ class Link(Protocol):
             Owed: self._owed,
             Broken: self._broken,
         }
+        self._marks = Marks.below(settings.max_unsent_bytes)
         self.peer: Peer | None = None
+        self.address_group = ""
+        """Who the other side is to the network (:func:`~tace.limits.address_group`)."""
         self.up_since = 0.0
         self.end = ""
         """Why it ended, for a person; empty while it lives."""
@@ -177,6 +145,11 @@ class Link(Protocol):
     @property
     def is_up(self) -> bool:
         return self._stage is _UP
+
+    @property
+    def is_handshaken(self) -> bool:
+        """Is the TLS handshake over?"""
+        return self._out is not None
 
     @property
     def is_idle(self) -> bool:
@@ -217,6 +190,10 @@ class Link(Protocol):
             return
         self._calls.add(request_id, call)
         self._out.write(frame)
+        if self._gate.is_shut:
+            # The answer must be read. What else waits is not dealt with from within a call.
+            self._gate.open()
+            self._clock.callLater(0, self._read_on)
 
     def tell(self, message: Message) -> bool:
         """Send a one-way message; False where it could not be sent.
@@ -276,10 +253,24 @@ class Link(Protocol):
             self._closing(why)
         self._cut()
 
+    def refuse_handshake(self, code: str, detail: str) -> None:
+        """Cut it because of what it did in TLS: there is no way yet to say why."""
+        self._needs.misconduct.report(self.address_group, code, detail)
+        self.abort(code)
+
     # -- Twisted's side
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
+        self.address_group = address_group(getattr(self.transport.getPeer(), "host", ""))
+        self._gate = ReadingGate(
+            self._clock,
+            self.transport,
+            self._handed_over,
+            self._stalled,
+            self._read_on,
+            self._needs.slow_readers,
+        )
         self._timer = self._clock.callLater(self._settings.hello_timeout_seconds, self._too_slow)
         self._needs.owner.link_opened(self)
 
@@ -290,28 +281,23 @@ class Link(Protocol):
         try:
             self._needs.tls.check(self.transport, host)
         except TlsRejected as error:
-            self._log.info("TLS session refused: {error}", error=error)
-            self.abort("tls")
+            self.refuse_handshake("tls", str(error))
             return
         self._exporter = exporter_value(self.transport)
-        self._out = SendBuffer(self.transport)
+        self._out = SendBuffer(self.transport, self._marks.relief, self._relieved)
         hello = self._needs.introduction.hello(self.role, self._exporter)
         self._out.write(self._session.hello(hello))
 
     def dataReceived(self, data: bytes) -> None:
         self._silence.heard()
         self._needs.counters.count("link_bytes_in", len(data))
-        out = self._out
-        if out is None or self._stage not in (_PROVING, _UP):
-            return
-        out.cork()
-        self._react(self._session.receive(data))
-        out.uncork()
-        self._needs.counters.count("link_bytes_out", out.written_bytes())
+        self._take(data, self._silence.last_heard)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._stage is not _CLOSING:
             # Of a handshake that failed this is the only account there is.
+            if reason.check(ConnectionClosed) is None:
+                self._needs.misconduct.report(self.address_group, "tls", "the handshake failed")
             self._closing("connection-lost", f"connection lost: {reason.getErrorMessage()}")
         self._stop_timer()
         self._stage = _GONE
@@ -322,11 +308,26 @@ class Link(Protocol):
 
     # -- events of the session
 
+    def _take(self, data: bytes, now: float) -> None:
+        """Deal with these bytes and what was left of those before."""
+        self._taken_at = now
+        out = self._out
+        if out is None or self._stage not in (_PROVING, _UP):
+            return
+        out.cork()
+        events = self._session.receive(data)
+        if not self._gate.is_shut:
+            self._react(events)
+        out.uncork()
+        self._needs.counters.count("link_bytes_out", out.written_bytes())
+
     def _react(self, events: Iterator[Event]) -> None:
         for event in events:
             if self._stage is _CLOSING or self._stage is _GONE:
                 break
             self._reactions[type(event)](event)
+            if self._gate.is_shut:
+                break
 
     def _hello_arrived(self, event: HelloArrived) -> None:
         introduction = self._needs.introduction
@@ -337,6 +338,7 @@ class Link(Protocol):
             self._broken(self._session.reject(error))
             return
         self.peer = peer
+        self._intake = self._new_intake()
         self._stage = _UP
         self._stop_timer()
         self.up_since = self._clock.seconds()
@@ -353,8 +355,30 @@ class Link(Protocol):
         if self.is_up:
             self._settle(None)
 
+    def _new_intake(self) -> Intake:
+        assert self._out is not None
+        needs = self._needs
+        allowance = needs.rates.of(self.node)
+        return Intake(self._session, allowance, self._gate, self._out, self._marks, needs.counters)
+
     def _request_arrived(self, event: RequestArrived) -> None:
-        self._serving.request(self.node, event.request_id, event.request)
+        refusal = self._intake.refusal(self._taken_at)
+        if refusal is None:
+            self._serving.request(self.node, event.request_id, event.request)
+        else:
+            self._refuse(event.request_id, refusal)
+
+    def _relieved(self) -> None:
+        """The peer reads again."""
+        was_shut = self._gate.is_shut
+        self._gate.relieved()
+        if was_shut:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Deal with what was read and left; what is left again waits for the next time."""
+        if not self._gate.is_shut:
+            self._take(b"", self._clock.seconds())
 
     def _answer_arrived(self, event: AnswerArrived) -> None:
         call = self._calls.take(event.request_id)
@@ -369,7 +393,8 @@ class Link(Protocol):
         self._close_if_idle()
 
     def _one_way_arrived(self, event: OneWayArrived) -> None:
-        self._serving.one_way(self.node, event.message)
+        if self._intake.takes_one_way(self._taken_at):
+            self._serving.one_way(self.node, event.message)
 
     def _goodbye_arrived(self, event: GoodbyeArrived) -> None:
         if event.code in NEVER_BEGAN and self.peer is not None:
@@ -381,13 +406,11 @@ class Link(Protocol):
             self._needs.owner.calls_returned(self.node, calls)
 
     def _owed(self, event: Owed) -> None:
+        self._intake.tire(self._taken_at)
         self._send(event.data)
 
     def _broken(self, event: Broken) -> None:
-        self._needs.counters.count("links_refused", code=event.error.code)
-        self._log.info(
-            "link closed by us: {code}: {detail}", code=event.error.code, detail=event.error.detail
-        )
+        self._needs.misconduct.report(self.address_group, event.error.code, event.error.detail)
         self._send(event.farewell)
         self._hang_up(event.error.code, f"{event.error.code}: {event.error.detail}")
 
@@ -395,11 +418,16 @@ class Link(Protocol):
 
     def _answer(self, request_id: int, answer: Message) -> None:
         if self._stage is _UP:
+            word = word_to_note(answer)
+            if word:
+                self._needs.misconduct.report(self.address_group, word, "in an object to keep")
             self._send(self._session.answer(request_id, answer))
             self._close_if_idle()
 
     def _refuse(self, request_id: int, refusal: Refusal) -> None:
         if self._stage is _UP:
+            if refusal.code in SELDOM_EARNED:
+                self._needs.misconduct.report(self.address_group, refusal.code, "to a request")
             self._send(self._session.refuse(request_id, refusal))
             self._close_if_idle()
 
@@ -407,14 +435,21 @@ class Link(Protocol):
         """Send what cannot be held back: a peer that asks and does not read is cut off."""
         assert self._out is not None
         if self._out.unsent_bytes >= self._settings.max_unsent_bytes:
-            self.abort("reads-too-slowly")
+            self._stalled()
         else:
             self._out.write(data)
 
     # -- time
 
     def _too_slow(self) -> None:
-        self.abort("hello-too-late")
+        self.refuse_handshake("hello-too-late", "it has not proved itself")
+
+    def _handed_over(self) -> int:
+        return 0 if self._out is None else self._out.handed_over
+
+    def _stalled(self) -> None:
+        self._needs.misconduct.report(self.address_group, "reads-too-slowly")
+        self.abort("reads-too-slowly")
 
     def _doubt(self) -> None:
         self._needs.counters.count("link_calls_timed_out")
@@ -461,6 +496,7 @@ class Link(Protocol):
         self.end = detail or why
         self._stop_timer()
         self._silence.stop()
+        self._gate.end()
         self._needs.counters.count("links_ended", why=why)
         self._needs.owner.link_closing(self)
         for call in self._calls.take_all():

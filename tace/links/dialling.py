@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -13,15 +14,22 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-from tace.errors import LinkLost
+from tace.errors import LinkLost, LocalExhaustion
 from tace.identity.node_record import NodeRecord
 from tace.ids import ID_BYTES, NodeId
-from tace.links.connection import Dialled, Link, LinkNeeds
+from tace.links.connection import Link
+from tace.links.handshake import LinkTlsFactory
+from tace.links.needs import Dialled, LinkNeeds
 
 DialEndpoint = Callable[[str, int], IStreamClientEndpoint]
 """The endpoint for a host and a port."""
+
+
+EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL})
+"""What a socket fails with when this machine, not the other side, has nothing left: descriptors of
+the process or the system, buffers, memory, local ports."""
 
 
 class Address(NamedTuple):
@@ -75,18 +83,21 @@ class _LinkFactory(Factory):
 
 
 class ListeningFactory(Factory):
-    """Makes links of connections that come in; while ``may_enter`` says no they are cut at once."""
+    """Makes links of connections that come in.
+
+    :param may_enter: asked about the host of each; those it says no to are cut at once.
+    """
 
     noisy = False
 
-    def __init__(self, needs: LinkNeeds, may_enter: Callable[[], bool]) -> None:
-        self._tls = TLSMemoryBIOFactory(
+    def __init__(self, needs: LinkNeeds, may_enter: Callable[[str], bool]) -> None:
+        self._tls = LinkTlsFactory(
             needs.tls, False, _LinkFactory(lambda: Link(needs, None)), needs.clock
         )
         self._may_enter = may_enter
 
     def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol | None:
-        return self._tls.buildProtocol(addr) if self._may_enter() else None
+        return self._tls.buildProtocol(addr) if self._may_enter(getattr(addr, "host", "")) else None
 
 
 class Dialler:
@@ -100,15 +111,18 @@ class Dialler:
         """A link that is up.
 
         :raises LinkLost: nobody there, or not who it must be; the text says which.
+        :raises LocalExhaustion: it could not be tried.
         """
         link = Link(self._needs, Dialled(address.host, address.node))
-        factory = TLSMemoryBIOFactory(
+        factory = LinkTlsFactory(
             self._needs.tls, True, _LinkFactory(lambda: link), self._needs.clock
         )
         try:
             await self._endpoint(address.host, address.port).connect(factory)
         except Exception as error:
             # Endpoints fail with many types: refused, timed out, no route, unknown host, bad name.
+            if _number_of(error) in EXHAUSTED:
+                raise LocalExhaustion(f"no socket to be had: {error}") from error
             raise LinkLost(f"nobody there: {type(error).__name__}") from error
         await link.when_proved()
         return link
@@ -117,12 +131,22 @@ class Dialler:
         """A link to that node, at the first of its addresses where it answers.
 
         :raises LinkLost: at none of them.
+        :raises LocalExhaustion: at none of them, and not all could be tried.
         """
         reasons = []
+        kind = LinkLost
         for text in record.peer_addresses:
             try:
                 host, port, _ = parse_address(text)
                 return await self.dial(Address(host, port, record.node_id))
             except (LinkLost, ValueError) as error:
                 reasons.append(str(error))
-        raise LinkLost("; ".join(reasons) or "it names no address")
+                if isinstance(error, LocalExhaustion):
+                    kind = LocalExhaustion
+        raise kind("; ".join(reasons) or "it names no address")
+
+
+def _number_of(error: Exception) -> int | None:
+    """The system's error number, as Twisted's errors and Python's hold it."""
+    number = getattr(error, "osError", None) or getattr(error, "errno", None)
+    return number if isinstance(number, int) else getattr(number, "errno", None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -20,13 +20,16 @@ from twisted.logger import Logger
 
 from tace.background import background
 from tace.config import LinksSettings
-from tace.errors import LinkLost, TooMany, WrongNode
+from tace.errors import LinkLost, LocalExhaustion, TooMany, WrongNode
 from tace.identity.link_proof import Role
 from tace.ids import NodeId
+from tace.limits import Notices, is_loopback
 from tace.links.backoff import Backoff
 from tace.links.calls import Call, PendingCalls
 from tace.links.connection import Link
 from tace.links.dialling import Dialler
+from tace.links.entrance import Entrance
+from tace.links.misconduct import Misconduct
 from tace.seams import AddressBook, Counters, LinkEvents
 from tace.wire.session import GOODBYE_DRAINING, GOODBYE_DUPLICATE, GOODBYE_IDLE
 
@@ -39,8 +42,12 @@ LASTING_SECONDS = 5.0
 RETIRE_SECONDS = 10.0
 """How long a superfluous link may take to finish what is under way."""
 MAX_SPARE_PER_NODE = 1
-MAX_UNPROVED = 256
-"""Connections that came in or were dialled and have not proved themselves yet."""
+"""Links to one node beside the one in use: two that dialled each other at once."""
+MAX_DIALS = 1024
+"""Nodes that are being dialled at one time. Calls to further ones fail at once; pinned nodes are
+always dialled."""
+EXHAUSTION_LINE_SECONDS = 60.0
+"""One line in the log about a lack of sockets this often."""
 
 
 @dataclass(slots=True)
@@ -60,7 +67,7 @@ class _Dial:
 class LinkPool:
     """The links that are up, and the dials under way.
 
-    The :class:`~tace.links.connection.LinkOwner` of every link.
+    The :class:`~tace.links.needs.LinkOwner` of every link.
 
     :param node: this node.
     :param clock: for backoff, deadlines and events that must not be told within a call.
@@ -77,6 +84,7 @@ class LinkPool:
         clock: IReactorTime,
         backoff: Backoff,
         counters: Counters,
+        misconduct: Misconduct,
     ) -> None:
         self._node = node
         self._settings = settings
@@ -90,11 +98,12 @@ class LinkPool:
         self._spare: dict[NodeId, list[Link]] = {}
         self._ending: dict[NodeId, Link] = {}
         self._open: dict[Link, None] = {}
-        self._unproved = 0
+        self._entrance = Entrance(settings, clock, misconduct, lambda: len(self._open))
         self._dials: dict[NodeId, _Dial] = {}
         self._pinned: dict[NodeId, None] = {}
         self._guarded: frozenset[NodeId] = frozenset()
         self._numbers = count(1)
+        self._exhaustion = Notices(EXHAUSTION_LINE_SECONDS)
         self._closing = False
         self._emptied: list[Deferred[None]] = []
 
@@ -112,9 +121,9 @@ class LinkPool:
         """The link to each node it is up to, in the order they came up."""
         return self._links
 
-    def may_enter(self) -> bool:
+    def may_enter(self, host: str) -> bool:
         """Is there room for another connection that has not proved itself?"""
-        return not self._closing and self._unproved < MAX_UNPROVED
+        return not self._closing and self._entrance.may_enter(host)
 
     def place(self, node: NodeId, call: Call) -> None:
         """Ask a node, dialling it first where no link is up."""
@@ -127,6 +136,8 @@ class LinkPool:
             call.fail(LinkLost("there is no link to oneself"))
         elif self._wait_seconds(node) > SHORT_WAIT_SECONDS:
             call.fail(LinkLost("could not be reached a moment ago"))
+        elif len(self._dials) >= MAX_DIALS and node not in self._dials:
+            call.fail(TooMany("too many nodes are being dialled"))
         else:
             waiting = self._dial(node).waiting
             if len(waiting) >= self._settings.max_requests_in_flight:
@@ -161,10 +172,12 @@ class LinkPool:
 
     def link_opened(self, link: Link) -> None:
         self._open[link] = None
-        self._unproved += 1
+        if link.role is Role.LISTENED:
+            self._entrance.add(link)
+            self._gauge()
 
     def link_proved(self, link: Link) -> None:
-        self._unproved -= 1
+        self._entrance.remove(link)
         node = link.node
         if self._closing:
             link.close(GOODBYE_DRAINING)
@@ -176,7 +189,7 @@ class LinkPool:
             self._adopt(link)
         else:
             self._settle(current, link)
-        self._evict(link)
+        self._make_room(link)
         self._gauge()
 
     def link_closing(self, link: Link) -> None:
@@ -199,9 +212,9 @@ class LinkPool:
 
     def link_ended(self, link: Link) -> None:
         del self._open[link]
-        if link.peer is None:
-            self._unproved -= 1
-        else:
+        self._entrance.remove(link)
+        self._gauge()
+        if link.peer is not None:
             node = link.node
             if self._clock.seconds() - link.up_since >= LASTING_SECONDS:
                 self._backoff.clear(node)
@@ -209,7 +222,6 @@ class LinkPool:
                 self._backoff.failed(node, self._clock.seconds())
             if self._ending.get(node) is link:
                 self._announce_lost(node)
-            self._gauge()
             self._keep_up(node)
         self._tell_if_empty()
 
@@ -287,17 +299,29 @@ class LinkPool:
         lower_is_here = self._node < new.node
         return (new.role is Role.DIALLED) == lower_is_here
 
-    def _evict(self, newest: Link) -> None:
-        """Make room: close the link that was silent longest of those nobody needs."""
-        if len(self._links) + sum(map(len, self._spare.values())) <= self._settings.max_links:
-            return
+    def _make_room(self, newest: Link) -> None:
+        """Close a link where there are too many from one address, or in all."""
+        links = [*self._links.values(), *chain.from_iterable(self._spare.values())]
+        group = newest.address_group
+        if newest.role is Role.LISTENED and not is_loopback(group):
+            came_in = (link for link in links if link.role is Role.LISTENED)
+            neighbours = [link for link in came_in if link.address_group == group]
+            if 0 < self._settings.max_links_per_address < len(neighbours):
+                self._close_one(neighbours, newest)
+                return
+        if len(links) > self._settings.max_links:
+            self._close_one(links, newest)
+
+    def _close_one(self, links: Sequence[Link], newest: Link) -> None:
+        """Close the one that was silent longest of those nobody needs; else the newest."""
         candidates = [
             link
-            for node, link in self._links.items()
+            for link in links
             if link is not newest
             and link.is_idle
-            and node not in self._pinned
-            and node not in self._guarded
+            and link is self._links.get(link.node)
+            and link.node not in self._pinned
+            and link.node not in self._guarded
         ]
         if candidates:
             min(candidates, key=lambda link: link.last_heard).close(GOODBYE_IDLE)
@@ -338,10 +362,24 @@ class LinkPool:
             self._backoff.failed(node, self._clock.seconds())
             self._counters.count("links_dials_failed")
             self._log.debug("cannot reach {node}: {why}", node=node.hex(), why=str(reason))
-            for listener in self._listeners:
-                self._tell(listener.unreachable, node)
+            if isinstance(reason, LocalExhaustion):
+                self._exhausted(reason)
+            else:
+                for listener in self._listeners:
+                    self._tell(listener.unreachable, node)
         dial.fail(reason)
         self._keep_up(node)
+
+    def _exhausted(self, reason: LocalExhaustion) -> None:
+        """We could not even try: nobody is to be held for dead because of that."""
+        self._counters.count("links_local_exhaustion")
+        times = self._exhaustion.note("", self._clock.seconds())
+        if times:
+            self._log.error(
+                "this node cannot dial: {why} ({times} since the last line)",
+                why=str(reason),
+                times=times,
+            )
 
     async def _reach(self, node: NodeId) -> None:
         assert self._dialler is not None
@@ -367,6 +405,7 @@ class LinkPool:
 
     def _gauge(self) -> None:
         self._counters.gauge("links_up", len(self._links))
+        self._counters.gauge("links_unproved", len(self._entrance))
 
     def _tell_if_empty(self) -> None:
         if self._closing and not self._open:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -22,10 +23,19 @@ class SendBuffer:
     behind; from then on they are kept here.
 
     :param transport: a TLS transport; this becomes its producer.
+    :param relief_bytes: see ``relieved``.
+    :param relieved: told whenever the transport has taken something and no more than
+        ``relief_bytes`` wait here.
     """
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(
+        self, transport: Any, relief_bytes: int = 0, relieved: Callable[[], None] | None = None
+    ) -> None:
         self._transport = transport
+        self._relief_bytes = relief_bytes
+        self._relieved = relieved
+        self.handed_over = 0
+        """Bytes of what had to wait that the transport has taken."""
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
         self._corked = False
@@ -76,6 +86,8 @@ class SendBuffer:
     def resumeProducing(self) -> None:
         self._paused = False
         self._flush()
+        if self._relieved is not None and self._kept_bytes <= self._relief_bytes:
+            self._relieved()
 
     def stopProducing(self) -> None:
         self._kept.clear()
@@ -93,6 +105,7 @@ class SendBuffer:
                 size += len(data)
                 chunk.append(data)
             self._kept_bytes -= size
+            self.handed_over += size
             self._write(b"".join(chunk))
 
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tace.background import Periodic
@@ -21,7 +22,6 @@ from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
 from tace.links.backoff import Backoff
 from tace.links.calls import Call
-from tace.links.connection import LinkNeeds
 from tace.links.dialling import (
     DialEndpoint,
     Dialler,
@@ -30,7 +30,11 @@ from tace.links.dialling import (
     tcp_endpoint,
 )
 from tace.links.introduction import Introduction
+from tace.links.misconduct import Misconduct
+from tace.links.needs import LinkNeeds
 from tace.links.pool import LinkPool
+from tace.links.rates import PeerRates
+from tace.links.reading import SlowReaders
 from tace.links.tls import LinkTls
 from tace.seams import AddressBook, Counters, LinkEvents, OwnRecord, Procedure
 from tace.wire.message import Message, Request
@@ -38,8 +42,11 @@ from tace.wire.message import Message, Request
 A = TypeVar("A", bound=Message)
 
 CERTIFICATE_SECONDS = 24 * 3600.0
-"""A new certificate this often; links that are open keep theirs."""
+"""A new certificate is made this often; links that are open keep theirs."""
+LOOK_AT_FILES_SECONDS = 10.0
+"""Certificate files are looked at this often, and read again when they have changed."""
 DRAIN_SECONDS = 5.0
+"""So long a node that stops waits for its links to close in good order."""
 
 
 class PeerLinks:
@@ -56,6 +63,8 @@ class PeerLinks:
     :param dial_endpoint: how a host and port are dialled; by default over TCP.
     :raises StartError: a certificate file of the settings cannot be used.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -75,6 +84,7 @@ class PeerLinks:
         self._settings = settings
         self._reactor = reactor
         self._clock = clock
+        self._counters = counters
         self._timeout = settings.call_timeout_seconds
         introduction = Introduction(identity, network_id, own, clock, requests_stamp_bits)
         self._tls = LinkTls(
@@ -83,6 +93,7 @@ class PeerLinks:
             certificate_file=settings.certificate_file,
             private_key_file=settings.private_key_file,
         )
+        misconduct = Misconduct(clock, counters)
         self._pool = LinkPool(
             node=introduction.node,
             settings=settings,
@@ -90,10 +101,20 @@ class PeerLinks:
             clock=clock,
             backoff=Backoff(random),
             counters=counters,
+            misconduct=misconduct,
         )
         self._procedures: dict[type[Message], Procedure] = {}
         needs = LinkNeeds(
-            self._pool, self._tls, introduction, self._procedures, settings, clock, counters
+            owner=self._pool,
+            tls=self._tls,
+            introduction=introduction,
+            procedures=self._procedures,
+            settings=settings,
+            clock=clock,
+            counters=counters,
+            misconduct=misconduct,
+            rates=PeerRates(settings),
+            slow_readers=SlowReaders(),
         )
         self._dialler = Dialler(
             needs, dial_endpoint or tcp_endpoint(reactor, settings.hello_timeout_seconds)
@@ -102,8 +123,9 @@ class PeerLinks:
         self._listening = ListeningFactory(needs, self._pool.may_enter)
         self._port: IListeningPort | None = None
         self._introductions: set[Deferred[NodeRecord]] = set()
+        seconds = LOOK_AT_FILES_SECONDS if self._tls.reads_files else CERTIFICATE_SECONDS
         self._renewal = Periodic(
-            "links: new certificate", clock, lambda: CERTIFICATE_SECONDS, self._renew_certificate
+            "links: new certificate", clock, lambda: seconds, self._renew_certificate
         )
 
     # -- life
@@ -223,4 +245,14 @@ class PeerLinks:
         return link.peer.record
 
     async def _renew_certificate(self) -> None:
-        self._tls.renew(self._clock.seconds())
+        now = self._clock.seconds()
+        if not self._tls.reads_files:
+            self._tls.renew(now)
+            return
+        try:
+            if self._tls.renew_if_changed(now):
+                self._log.info("the certificate files of the links have been read again")
+        except StartError as error:
+            # Half-written, or a pair of which only one half is there yet.
+            self._counters.count("links_certificate_failures")
+            self._log.error("the old certificate stays in use: {error}", error=str(error))

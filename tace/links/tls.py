@@ -58,6 +58,7 @@ class LinkTls:
         self._ca_file = ca_file
         self._certificate_file = certificate_file
         self._private_key_file = private_key_file
+        self._stamps = self._stamp()
         self._context = self._new_context(now)
 
     @property
@@ -65,12 +66,33 @@ class LinkTls:
         """Must certificates lead to a CA of this network?"""
         return self._ca_file is not None
 
+    @property
+    def reads_files(self) -> bool:
+        """Does the certificate come from a file? Else it is made here."""
+        return self._certificate_file is not None
+
     def renew(self, now: float) -> None:
         """Use a new certificate (made, or read again) for links from now on; open ones stay.
+
+        A link is bound to its TLS session and not to the certificate, so that nothing changes for
+        those that are up.
 
         :raises StartError: as at the start; the old certificate stays in use.
         """
         self._context = self._new_context(now)
+
+    def renew_if_changed(self, now: float) -> bool:
+        """:meth:`renew` if a file has changed since it was last read, or read in vain.
+
+        :return: whether anything is new.
+        :raises StartError: as :meth:`renew`, once for each change.
+        """
+        stamps = self._stamp()
+        if stamps == self._stamps:
+            return False
+        self._stamps = stamps
+        self.renew(now)
+        return True
 
     def clientConnectionForTLS(self, _: object) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
@@ -95,6 +117,11 @@ class LinkTls:
             raise TlsRejected("the other side does not speak tace/1")
         if self.private and dialled_host is not None:
             _check_name(connection, dialled_host)
+
+    def _stamp(self) -> list[tuple[int, int] | None]:
+        """What tells one state of the files from another: times and sizes."""
+        files = (self._ca_file, self._certificate_file, self._private_key_file)
+        return [None if file is None else _stamp_of(file) for file in files]
 
     def _new_context(self, now: float) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
@@ -176,7 +203,17 @@ def _use_made_certificate(context: SSL.Context, now: float) -> None:
     context.use_privatekey(key)
 
 
+def _stamp_of(file: Path) -> tuple[int, int] | None:
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
 def _use_files(context: SSL.Context, certificate_file: Path, private_key_file: Path) -> None:
+    # OpenSSL would ask for the password of an encrypted key at the terminal, and wait.
+    context.set_passwd_cb(lambda *_: b"")
     _load("certificate_file", context.use_certificate_chain_file, str(certificate_file))
     _load("private_key_file", context.use_privatekey_file, str(private_key_file))
     _load("private_key_file", context.check_privatekey)

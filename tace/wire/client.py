@@ -41,7 +41,9 @@ from tace.wire.objects import CHUNK_BYTES
 
 SUBPROTOCOL = "tace.client.1"
 MAX_CLIENT_MESSAGE_BYTES = 66 * 1024
+"""Of one message between a client and a node."""
 MAX_MAILBOXES = 8
+"""Mailboxes that one connection may read."""
 _HEAD = Struct(">HI")
 HEAD_BYTES = _HEAD.size
 

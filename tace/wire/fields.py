@@ -16,9 +16,13 @@ from tace.wire.objects import (
 )
 
 MAX_ENVELOPES = 16
+"""Envelopes in one message."""
 MAX_TOMBSTONES = 64
+"""Tombstones in one message."""
 MAX_REDIRECT_RECORDS = 8
+"""Node records in one answer that points elsewhere."""
 MAX_LISTED = 512
+"""Items in one page of a listing."""
 
 EnvelopeBytes = Annotated[bytes, msgspec.Meta(min_length=ENVELOPE_BYTES, max_length=ENVELOPE_BYTES)]
 TombstoneBytes = Annotated[

@@ -17,6 +17,7 @@ _TYPE_AND_ID_BYTES = HEAD_BYTES - 4
 MAX_BODY_BYTES = 64 * 1024
 """The largest body: sixteen envelopes, or one blob chunk with its field lengths."""
 MAX_BODY_BYTES_BEFORE_HELLO = 4 * 1024
+"""The largest body from a peer that has not proved itself."""
 
 
 Frame: TypeAlias = tuple[int, int, bytes]

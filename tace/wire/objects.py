@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
 
+import msgspec
+
 from tace.errors import Malformed
 from tace.ids import MAILBOX_KINDS, Label, MailboxId, MessageId, digest
 
@@ -58,8 +60,7 @@ def is_stamped(name: bytes, target: int, nonce: int, *, wanted: int) -> bool:
     return target >= wanted and stamp_bits(name, target, nonce) >= target
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """One sealed message on its way.
 
     ``version u8 | mailbox 32 | expires u32 | lock 32 | target u8 | nonce u64 | blob 3552``:
@@ -135,8 +136,7 @@ class Envelope:
         return f"<Envelope {self.id.hex()[:8]}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
+class Tombstone(msgspec.Struct, frozen=True, gc=False):
     """Proof that the recipient opened a message: the secret behind the envelope's lock.
 
     ``id 32 | expires u32 | secret 16 | H(blob) 32``: 84 bytes, checked by hashing alone, with or

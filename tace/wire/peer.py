@@ -40,6 +40,8 @@ from tace.wire.objects import ENVELOPE_BYTES, STORED_BLOB_BYTES
 PROTOCOL_VERSION = 1
 
 _Digest = Annotated[bytes, msgspec.Meta(max_length=32)]
+_Hint = Annotated[bytes, msgspec.Meta(max_length=32)]
+"""The member that the receiver stands in for; empty where it takes the objects for itself."""
 _Versions = Annotated[tuple[UInt8, ...], msgspec.Meta(min_length=1, max_length=8)]
 
 # -- the link itself -----------------------------------------------------------------------------
@@ -181,12 +183,17 @@ class PutAnswer(Message, frozen=True, array_like=True, gc=False):
 
 
 class PutEnvelopes(Request[PutAnswer], frozen=True, array_like=True, gc=False):
-    """Stores envelopes. ``records`` are newer ones the asker placed them by."""
+    """Stores envelopes. ``records`` are newer ones the asker placed them by.
+
+    ``instead_of`` here and in the other requests that store: the node they are meant for too,
+    which cannot take them now. The receiver hands them over when it is back.
+    """
 
     NUMBER = 31
     ANSWER = PutAnswer
     envelopes: Envelopes
     records: RedirectRecords = ()
+    instead_of: _Hint = b""
 
 
 class PutTombstones(Request[PutAnswer], frozen=True, array_like=True, gc=False):
@@ -200,6 +207,7 @@ class PutTombstones(Request[PutAnswer], frozen=True, array_like=True, gc=False):
     tombstones: Annotated[tuple[TombstoneField, ...], msgspec.Meta(max_length=MAX_TOMBSTONES - 4)]
     removals: Annotated[tuple[RemovalBytes, ...], msgspec.Meta(max_length=4)] = ()
     records: RedirectRecords = ()
+    instead_of: _Hint = b""
 
 
 class MailboxPage(Message, frozen=True, array_like=True, gc=False):
@@ -288,6 +296,7 @@ class PutRecord(Request[PutAnswer], frozen=True, array_like=True, gc=False):
     ANSWER = PutAnswer
     record: UserRecordBytes
     records: RedirectRecords = ()
+    instead_of: _Hint = b""
 
 
 class RecordAnswer(Message, frozen=True, array_like=True, gc=False):
@@ -314,6 +323,7 @@ class StoreBlob(Request[PutAnswer], frozen=True, array_like=True, gc=False):
     ANSWER = PutAnswer
     blob: StoredBlobBytes
     records: RedirectRecords = ()
+    instead_of: _Hint = b""
 
 
 class BlobAnswer(Message, frozen=True, array_like=True, gc=False):

@@ -217,6 +217,8 @@ class PeerSession:
         self._last_id = 0
         self._asked: dict[int, type[Message]] = {}
         self._asked_of_us: set[int] = set()
+        self.frame_bytes = 0
+        """How large the body was that the event in hand came in."""
 
     @property
     def state(self) -> State:
@@ -331,6 +333,7 @@ class PeerSession:
 
     def _take(self, frame: Frame) -> Event | None:
         number, request_id, body = frame
+        self.frame_bytes = len(body)
         kind = kind_of(number, request_id == ONE_WAY_ID)
         after = STATES[self._state].get(kind)
         if after is None:

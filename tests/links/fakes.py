@@ -7,11 +7,13 @@ happens in a fixed order. Real TLS runs over it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from errno import EMFILE
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import (
     CannotListenError,
+    ConnectBindError,
     ConnectError,
     ConnectionAborted,
     ConnectionDone,
@@ -48,6 +50,7 @@ class MemoryTransport:
         self._out = bytearray()
         self._producer: Any = None
         self._paused = False
+        self.reading = True
 
     def connect(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -58,6 +61,8 @@ class MemoryTransport:
     def deliver(self) -> bool:
         """Carry some bytes over, or close where that is due; False where there is nothing to do."""
         if not self.connected or self.network.is_frozen(self.host, self.other.host):
+            return False
+        if self._out and self.other.connected and not self.other.reading:
             return False
         if self._out:
             take = self.fragment or len(self._out)
@@ -116,6 +121,12 @@ class MemoryTransport:
 
     def unregisterProducer(self) -> None:
         self._producer = None
+
+    def pauseProducing(self) -> None:
+        self.reading = False
+
+    def resumeProducing(self) -> None:
+        self.reading = True
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
@@ -254,6 +265,8 @@ class MemoryNetwork:
         self.connections = 0
         """How many were made so far."""
         self._frozen: set[str] = set()
+        self.exhausted: set[str] = set()
+        """Hosts whose processes have no file descriptors left: they can dial nobody."""
 
     def reactor(self, host: str) -> MemoryReactor:
         return MemoryReactor(self, host)
@@ -261,6 +274,9 @@ class MemoryNetwork:
     def connect(self, connector: Connector) -> None:
         destination = connector.getDestination()
         near, far = connector.host, destination.host
+        if near in self.exhausted:
+            connector.failed(ConnectBindError(EMFILE, "Too many open files"))
+            return
         if self.is_frozen(near, far):
             return
         listening = self.listening.get((far, destination.port))

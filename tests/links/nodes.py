@@ -72,10 +72,11 @@ class MemoryNode:
         network_id: bytes = NETWORK_ID,
         addresses: tuple[str, ...] | None = None,
         requests_stamp_bits: int = 0,
+        host: str = "",
         **settings: Any,
     ) -> None:
         self.network = network
-        self.host = f"10.0.0.{number}"
+        self.host = host or f"10.0.0.{number}"
         self.address = f"{self.host}:{PORT}"
         self.key = key_of(number)
         listed = (self.address,) if addresses is None else addresses

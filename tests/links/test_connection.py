@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
@@ -10,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.errors import LinkLost, TimedOut, TooMany
 from tace.identity.link_proof import Role
 from tace.links.connection import CLOSING_SECONDS
+from tace.links.reading import MAX_SLOW_READERS, STALLED_SECONDS
 from tace.wire.framing import MAX_BODY_BYTES, encode_frame
 from tace.wire.message import Message, encode
 from tace.wire.peer import (
@@ -328,19 +330,185 @@ class FlowTests(StrangerTests):
         self.assertNoResult(again)
         again.addErrback(lambda _: None)
 
-    def test_a_peer_that_asks_and_does_not_read(self) -> None:
-        """Is cut off when too much waits for it."""
-        stranger = self.linked()
-        transport = stranger.transport.transport
-        transport.other.deliver = lambda: False
-        large = RecordAnswer(bytes(8000))
+    def ask_for_much(self, stranger: Stranger, requests: int, first_id: int = 1) -> None:
+        """Requests with answers of 8 kB, each of its own read."""
 
         async def answer(node: bytes, message: Message) -> Message:
-            return large
+            self.answered += 1
+            return RecordAnswer(bytes(8000))
 
+        self.answered = 0
         self.node.links.serve({GetRecord: answer})
-        for request_id in range(1, 200):
+        for request_id in range(first_id, first_id + requests):
             stranger.say(GetRecord(b"k" * 32), request_id)
+            self.network.settle()
+
+    def hold(self, stranger: Stranger) -> Callable[[], None]:
+        """From now on the stranger does not read; undo with what is returned."""
+        transport = stranger.transport.transport.other
+        deliver = transport.deliver
+        transport.deliver = lambda: False
+
+        def go_on() -> None:
+            transport.deliver = deliver
+            self.network.settle()
+
+        return go_on
+
+    def test_a_slow_reader_slows_its_sender(self) -> None:
+        """Its requests are not read while the answers to earlier ones wait; none is lost."""
+        stranger = self.linked()
+        go_on = self.hold(stranger)
+        self.ask_for_much(stranger, 200)
+        # What is kept at most, what the transports hold besides, and one answer beyond.
+        self.assertLess(self.answered * 8000, 128 * 1024 + 2 * 128 * 1024)
+        waiting = len(stranger.transport.transport._out)
+        self.assertGreater(waiting, 0)
+        self.assertEqual(self.node.counts.sums["link_reading_stopped",], 1)
+        go_on()
+        answers = [message for message in stranger.messages if isinstance(message, RecordAnswer)]
+        self.assertEqual(len(answers), 200)
+        self.assertEqual(self.node.heard.names(), ["up"])
+
+    def test_requests_of_one_read_are_held_back_too(self) -> None:
+        """However many came at once: they stay bytes until there is room for their answers."""
+        stranger = self.linked()
+        go_on = self.hold(stranger)
+        self.ask_for_much(stranger, 60)
+        answered = self.answered
+        for request_id in range(100, 300):
+            stranger.say(GetRecord(b"k" * 32), request_id)
+        self.network.settle()
+        self.assertEqual(self.answered, answered)
+        go_on()
+        self.assertEqual(self.answered, 260)
+
+    def test_a_slow_reader_slows_nobody_else(self) -> None:
+        """Another peer is answered as before."""
+        other = MemoryNode(self.network, self.book, 2).start({})
+        stranger = self.linked()
+        self.hold(stranger)
+        self.ask_for_much(stranger, 100)
+        call = other.links.call(self.node.node, Notify(1, 2))
+        self.network.settle()
+        self.assertEqual(self.successResultOf(call), Done())
+
+    def test_who_is_asked_something_is_read(self) -> None:
+        """Two sides never wait for each other to read: whoever waits for an answer reads, also
+        what was held back of an earlier read."""
+        stranger = self.linked()
+        go_on = self.hold(stranger)
+        self.ask_for_much(stranger, 20)
+        for request_id in range(100, 200):
+            stranger.say(GetRecord(b"k" * 32), request_id)
+        self.network.settle()
+        self.assertLess(self.answered, 120)
+        call = self.node.links.call(signed_record(key_of(66)).node_id, Ping())
+        self.network.settle()
+        go_on()
+        answers = (RecordAnswer, Refused)
+        self.assertEqual(sum(isinstance(one, answers) for one in stranger.messages), 120)
+        stranger.say(Pong(), 1)
+        self.network.settle()
+        self.assertEqual(self.successResultOf(call), Pong())
+        self.assertEqual(self.node.heard.names(), ["up"])
+
+    def test_two_sides_that_both_send_much(self) -> None:
+        """Each asks the other for more than fits any buffer: all is answered in the end."""
+
+        async def answer(node: bytes, message: Message) -> Message:
+            return RecordAnswer(bytes(8000))
+
+        nodes = [
+            MemoryNode(self.network, self.book, number, max_requests_in_flight=1000)
+            for number in (2, 3)
+        ]
+        for node in nodes:
+            node.start({GetRecord: answer})
+        one, two = nodes
+        calls = []
+        for _ in range(500):
+            calls.append(one.links.call(two.node, GetRecord(b"k" * 32)))
+            calls.append(two.links.call(one.node, GetRecord(b"k" * 32)))
+        self.network.advance(1)
+        for call in calls:
+            self.assertEqual(self.successResultOf(call), RecordAnswer(bytes(8000)))
+
+    def test_refused_when_it_must_be_read_from(self) -> None:
+        """A peer that keeps a request of ours unanswered is refused, not served, when half of what
+        may wait does."""
+        stranger = self.linked()
+        self.node.links.call(signed_record(key_of(66)).node_id, Ping()).addErrback(lambda _: None)
+        go_on = self.hold(stranger)
+        self.ask_for_much(stranger, 200)
+        self.assertLess(self.answered * 8000, 128 * 1024 + 2 * 128 * 1024)
+        go_on()
+        refused = [message for message in stranger.messages if isinstance(message, Refused)]
+        self.assertEqual(len(refused), 200 - self.answered)
+        self.assertEqual({message.code for message in refused}, {"too-many"})
+        self.assertEqual(self.node.heard.names(), ["up"])
+
+    def test_a_peer_that_asks_and_never_reads(self) -> None:
+        """Is cut off when it has taken nothing for half a minute."""
+        stranger = self.linked()
+        self.hold(stranger)
+        self.ask_for_much(stranger, 100)
+        self.network.advance(STALLED_SECONDS - 0.1)
+        self.assertEqual(self.node.heard.names(), ["up"])
+        self.network.advance(0.2)
+        self.assertEqual(self.node.heard.names(), ["up", "lost"])
+        self.assertEqual(self.node.counts.sums["links_ended", "reads-too-slowly"], 1)
+
+    def test_one_that_must_be_read_from_and_never_reads(self) -> None:
+        """The same for a peer that keeps a request of ours unanswered: it goes on asking, is
+        refused, and takes nothing."""
+        stranger = self.linked()
+        self.node.links.call(signed_record(key_of(66)).node_id, Ping()).addErrback(lambda _: None)
+        self.hold(stranger)
+        self.ask_for_much(stranger, 100)
+        for request_id in range(1000, 1000 + int(STALLED_SECONDS)):
+            self.assertEqual(self.node.heard.names(), ["up"])
+            stranger.say(Notify(1, 2), request_id)
+            self.network.advance(1)
+        self.network.advance(0.1)
+        self.assertEqual(self.node.heard.names(), ["up", "lost"])
+        self.assertEqual(self.node.counts.sums["links_ended", "reads-too-slowly"], 1)
+
+    def test_closing_a_link_that_is_not_read_from(self) -> None:
+        """Leaves nothing behind, no timer either."""
+        stranger = self.linked()
+        self.hold(stranger)
+        self.ask_for_much(stranger, 100)
+        closed = self.node.links.close()
+        self.network.advance(CLOSING_SECONDS + 0.1)
+        self.successResultOf(closed)
+        self.assertEqual(self.network.clock.getDelayedCalls(), [])
+
+    def test_a_peer_that_reads_slowly_keeps_its_link(self) -> None:
+        """What its transport gathers, every twenty seconds, is enough."""
+        stranger = self.linked()
+        transport = stranger.transport.transport.other
+        deliver = transport.deliver
+        transport.deliver = lambda: False
+        transport.fragment = 70_000
+        self.ask_for_much(stranger, 100)
+        for _ in range(5):
+            self.network.advance(20)
+            for _ in range(4):
+                deliver()
+        self.assertEqual(self.node.heard.names(), ["up"])
+
+    def test_refusals_alone_can_be_too_much(self) -> None:
+        """A peer that reads nothing and must be read from is cut off at the bound."""
+        stranger = self.linked()
+        self.node.links.call(signed_record(key_of(66)).node_id, Ping()).addErrback(lambda _: None)
+        self.hold(stranger)
+        self.ask_for_much(stranger, 60)
+        request_id = 1000
+        while self.node.heard.names() == ["up"] and request_id < 20_000:
+            for _ in range(500):
+                request_id += 1
+                stranger.say(GetRecord(b"k" * 32), request_id)
             self.network.settle()
         self.assertEqual(self.node.heard.names(), ["up", "lost"])
         self.assertEqual(self.node.counts.sums["links_ended", "reads-too-slowly"], 1)
@@ -354,6 +522,18 @@ class FlowTests(StrangerTests):
             self.network.settle()
         self.failureResultOf(self.node.links.call(node, Ping()), TooMany)
         self.assertTrue(self.node.links.is_up(node))
+
+    def test_a_slow_replica_slows_nobody_else(self) -> None:
+        """Calls over other links go out and come back while one link takes nothing."""
+        other = MemoryNode(self.network, self.book, 2).start(self.serving.procedures)
+        stranger = self.linked()
+        stranger.transport.transport.other.deliver = lambda: False
+        slow = signed_record(key_of(66)).node_id
+        while self.node.links.send(slow, Unwatch((b"m" * 32,) * 64)):
+            self.network.settle()
+        call = self.node.links.call(other.node, Notify(1, 2))
+        self.network.settle()
+        self.assertEqual(self.successResultOf(call), Done())
 
     def test_back_pressure_ends(self) -> None:
         """What was kept goes out when the peer reads again."""
@@ -370,6 +550,63 @@ class FlowTests(StrangerTests):
         self.network.settle()
         arrived = [message for message in stranger.messages if isinstance(message, Unwatch)]
         self.assertEqual(len(arrived), sent)
+
+
+class ManySlowReadersTests(StrangerTests):
+    """More peers that do not read, and cannot be left unread, than may lag."""
+
+    settings: ClassVar[dict[str, Any]] = {
+        "max_requests_in_flight": 8,
+        "max_unsent_bytes": 4 * 1024 * 1024,
+    }
+
+    def test_together_they_hold_little(self) -> None:
+        """So many may have half of the bound wait for them, the others 256 KiB; a place that
+        becomes free is the next one's."""
+
+        async def answer(node: bytes, message: Message) -> Message:
+            return RecordAnswer(bytes(8000))
+
+        self.node.links.serve({GetRecord: answer})
+        strangers = [self.slow(200 - number) for number in range(MAX_SLOW_READERS + 4)]
+        for stranger, _ in strangers:
+            self.ask(stranger, 300)
+        waiting = [stranger.transport.transport.other for stranger, _ in strangers]
+        kept = [self.kept(transport) for transport in waiting]
+        self.assertEqual(sum(size > 1024 * 1024 for size in kept), MAX_SLOW_READERS)
+        self.assertEqual(sum(size < 300 * 1024 for size in kept), 4)
+        _, go_on = strangers[0]
+        go_on()
+        last, _ = strangers[-1]
+        self.ask(last, 300)
+        self.assertGreater(self.kept(waiting[-1]), 1024 * 1024)
+
+    def slow(self, number: int) -> tuple[Stranger, Callable[[], None]]:
+        """A node that owes us an answer and reads nothing, and how it begins to read."""
+        stranger = self.stranger()
+        stranger.say(stranger.hello(key=key_of(number)))
+        self.network.settle()
+        node = signed_record(key_of(number)).node_id
+        self.node.links.call(node, Ping(), timeout_seconds=600).addErrback(lambda _: None)
+        transport = stranger.transport.transport.other
+        deliver = transport.deliver
+        transport.deliver = lambda: False
+
+        def go_on() -> None:
+            transport.deliver = deliver
+            self.network.settle()
+
+        return stranger, go_on
+
+    def ask(self, stranger: Stranger, requests: int) -> None:
+        for request_id in range(1000, 1000 + requests):
+            stranger.say(GetRecord(b"k" * 32), request_id)
+        self.network.settle()
+
+    def kept(self, transport: Any) -> int:
+        """What waits in the node for the peer behind a transport."""
+        unsent: int = transport.protocol.wrappedProtocol._out.unsent_bytes
+        return unsent
 
 
 class TransportTests(StrangerTests):

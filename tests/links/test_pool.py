@@ -7,11 +7,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.errors import LinkLost, TimedOut, TooMany
+from tace.errors import LinkLost, LocalExhaustion, TimedOut, TooMany
 from tace.links.backoff import MOST_SECONDS
+from tace.links.pool import MAX_DIALS
 from tace.wire.peer import Done, GetRing, Notify, Ping, Pong, Ring
 from tests.links.contract import Serving
 from tests.links.fakes import Heard, MemoryNetwork
+from tests.links.logs import logged_lines
 from tests.links.nodes import Book, MemoryNode
 
 
@@ -122,6 +124,62 @@ class DialTests(PoolTests):
         self.assertAnswered(self.call(second, first), call)
         self.network.advance(10)
         self.assertEqual(first.heard.events, [("up", second.node)])
+
+
+class ManyDialsTests(PoolTests):
+    """Addresses come from others: a flood of them is no flood of connections."""
+
+    def test_dials_at_one_time_are_bounded(self) -> None:
+        """Calls to further nodes fail at once; pinned nodes are dialled all the same."""
+        first, second, third = self.node(1), self.node(2), self.node(3)
+        calls = [
+            first.links.call(number.to_bytes(32), Ping()) for number in range(1, MAX_DIALS + 1)
+        ]
+        self.failureResultOf(self.call(first, third), TooMany)
+        first.links.pin([second.node])
+        self.network.settle()
+        self.assertTrue(first.links.is_up(second.node))
+        for call in calls:
+            self.failureResultOf(call, LinkLost)
+        self.assertAnswered(self.call(first, third))
+
+
+class ExhaustionTests(PoolTests):
+    """This node has no sockets left."""
+
+    def test_nobody_is_held_for_dead(self) -> None:
+        """The call fails as what it is; nobody is told that the other cannot be reached."""
+        first, second = self.node(1), self.node(2)
+        self.network.exhausted.add(first.host)
+        first.links.pin([second.node])
+        call = self.call(first, second)
+        self.network.advance(10)
+        error = self.failureResultOf(call, LocalExhaustion)
+        self.assertIn("Too many open files", str(error.value))
+        self.assertEqual(first.heard.events, [])
+        self.assertGreater(first.counts.sums["links_local_exhaustion",], 2)
+        self.network.exhausted.clear()
+        self.network.advance(MOST_SECONDS)
+        self.assertEqual(first.heard.events, [("up", second.node)])
+
+    def test_one_line(self) -> None:
+        """However many nodes cannot be dialled."""
+        lines = logged_lines(self)
+        first = self.node(1)
+        others = [self.node(number) for number in range(2, 20)]
+        self.network.exhausted.add(first.host)
+        for other in others:
+            self.call(first, other).addErrback(lambda _: None)
+        self.network.advance(1)
+        self.assertEqual(len(lines()), 1)
+        self.assertIn("cannot dial", lines()[0])
+
+    def test_links_that_are_up_go_on(self) -> None:
+        """And others may dial in."""
+        first, second, third = self.node(1), self.node(2), self.node(3)
+        self.assertAnswered(self.call(first, second))
+        self.network.exhausted.add(first.host)
+        self.assertAnswered(self.call(first, second), self.call(third, first))
 
 
 class ListenerTests(PoolTests):
@@ -392,51 +450,6 @@ class RoomTests(PoolTests):
         self.assertAnswered(self.call(others[4], hub))
         self.network.advance(1)
         self.assertEqual(self.successResultOf(crossing), Done())
-
-    def test_connections_that_prove_nothing_are_bounded(self) -> None:
-        """Beyond so many, new ones are cut at once; room comes back with time."""
-        node = self.node(1, hello_timeout_seconds=5)
-        mute = Mutes(self.network, node.address)
-        mute.connect(300)
-        self.assertEqual(mute.open, 256)
-        self.network.advance(6)
-        self.assertEqual(mute.open, 0)
-        other = self.node(2)
-        self.assertAnswered(self.call(other, node))
-
-
-class Mutes:
-    """Clients that connect and never say anything."""
-
-    def __init__(self, network: MemoryNetwork, address: str) -> None:
-        host, port = address.split(":")
-        self._network = network
-        self._place = (host, int(port))
-        self.open = 0
-
-    def connect(self, number: int) -> None:
-        reactor = self._network.reactor("10.6.6.6")
-        for _ in range(number):
-            reactor.connectTCP(*self._place, self)
-        self._network.settle()
-
-    def startedConnecting(self, connector: object) -> None:
-        return None
-
-    def clientConnectionFailed(self, connector: object, reason: object) -> None:
-        return None
-
-    def buildProtocol(self, addr: object) -> Mutes:
-        return self
-
-    def makeConnection(self, transport: object) -> None:
-        self.open += 1
-
-    def dataReceived(self, data: bytes) -> None:
-        return None
-
-    def connectionLost(self, reason: object) -> None:
-        self.open -= 1
 
 
 class SpareTests(PoolTests):

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import resource
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.logger import FilteringLogObserver, ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import provider
 
 from tace.config import LinksSettings
-from tace.errors import DrainingNow, LinkLost, StartError
+from tace.errors import DrainingNow, LinkLost, LocalExhaustion, StartError
 from tace.links.service import CERTIFICATE_SECONDS, PeerLinks
+from tace.observe.exhaustion import NAMESPACE, ExhaustionLines
 from tace.wire.message import Message
 from tace.wire.peer import Done, GetRing, Notify, Ping, Pong, Ring
 from tests.links.contract import ContractNode, LinksContract, Procedures, Serving
 from tests.links.fakes import Counts, Heard, MemoryNetwork
 from tests.links.nodes import NETWORK_ID, Book, MemoryNode, Own, key_of, signed_record
+from tests.links.stranger import dial
+from tests.links.test_tls import link_context
 
 
 class MemoryLinksTests(LinksContract, SynchronousTestCase):
@@ -148,14 +159,24 @@ class LifeTests(SynchronousTestCase):
         self.failureResultOf(first.links.call(second.node, Ping()), LinkLost)
         self.assertFalse(first.links.is_up(second.node))
 
-    def test_certificates_are_renewed(self) -> None:
-        """A day later new links have another certificate, and the old link is still there."""
+    def test_certificates_are_swapped_under_traffic(self) -> None:
+        """A day later new links have another certificate; the old link goes on, with the requests
+        that were under way over the swap."""
         first, second, third = self.node(1), self.node(2), self.node(3)
-        self.called(first, second, Ping())
-        self.network.advance(CERTIFICATE_SECONDS + 1)
-        self.assertEqual(self.successResultOf(self.called(first, second, Ping())), Pong())
+        before = certificate_of(self.network, second)
+        self.network.advance(CERTIFICATE_SECONDS - 5)
+        slow = first.links.call(second.node, GetRing(1), timeout_seconds=60)
+        for _ in range(100):
+            calls = [self.called(first, second, Notify(1, 2)) for _ in range(3)]
+            self.network.advance(0.1)
+            for call in calls:
+                self.assertEqual(self.successResultOf(call), Done())
+        self.assertNotEqual(certificate_of(self.network, second), before)
+        self.serving.waiting[0].callback(Ring(1, True, b""))
+        self.network.settle()
+        self.assertEqual(self.successResultOf(slow), Ring(1, True, b""))
         self.assertEqual(self.successResultOf(self.called(third, second, Ping())), Pong())
-        self.assertEqual(first.heard.names(), ["up"])
+        self.assertEqual((first.heard.names(), second.heard.names()), (["up"], ["up", "up"]))
 
     def test_what_the_hello_told(self) -> None:
         """The peer's clock and the stamp it demands; nothing without a link."""
@@ -173,6 +194,40 @@ class LifeTests(SynchronousTestCase):
         call = asker.links.call(asked.node, request)
         self.network.settle()
         return call
+
+
+def certificate_of(network: MemoryNetwork, node: MemoryNode) -> bytes:
+    """The digest of what a node shows to whoever connects now."""
+    stranger = dial(network, node.host, link_context())
+    network.settle()
+    digest: bytes = stranger.transport.getPeerCertificate().digest("sha256")
+    stranger.transport.abortConnection()
+    network.settle()
+    return digest
+
+
+@contextmanager
+def no_descriptors() -> Iterator[Callable[[], None]]:
+    """Every file descriptor of this process is taken; so are those set free since, on a call."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    taken: list[int] = []
+
+    def take() -> None:
+        try:
+            while True:
+                taken.append(os.dup(0))
+        except OSError:
+            return
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 10, before[1]))
+    try:
+        take()
+        yield take
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 class LoopbackTests(TestCase):
@@ -219,6 +274,46 @@ class LoopbackTests(TestCase):
         )
         self.assertEqual(answers, [Done()] * 200)
         self.assertEqual(heard.events, [("up", two)])
+
+    async def test_no_descriptors_left(self) -> None:
+        """The node stays up: what comes in is closed, dialling fails as what it is, and when there
+        are some again it works again."""
+        first = await self.start(1, {})
+        second = await self.start(2, {})
+        one, two = self.book.records
+        lines = self.lines_on_accept()
+        waiting = [socket.socket() for _ in range(10)]
+        heard = Heard()
+        first.subscribe(heard)
+        # A reactor takes descriptors when it starts, which it does not before a test waits.
+        await deferLater(reactor, 0)
+        with no_descriptors() as take:
+            for client in waiting:
+                client.connect(("127.0.0.1", first.port))
+            for client in waiting:
+                self.assertEqual(await deferToThread(client.recv, 1), b"")
+                client.close()
+                take()
+            with self.assertRaises(LocalExhaustion):
+                await first.call(two, Ping())
+        self.assertEqual(len(lines), 1)
+        self.assertEqual(heard.events, [])
+        self.assertEqual(await first.call(two, Ping()), Pong())
+        self.assertEqual(await second.call(one, Ping()), Pong())
+
+    def lines_on_accept(self) -> list[LogEvent]:
+        """What would be logged, from now on, of connections that cannot be accepted."""
+        lines: list[LogEvent] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event["log_namespace"] == NAMESPACE:
+                lines.append(event)
+
+        observer = FilteringLogObserver(observe, [ExhaustionLines()])
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return lines
 
     async def test_port_taken(self) -> None:
         """A busy port stops the start, in one line."""

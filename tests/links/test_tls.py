@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,15 +15,22 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     generate_private_key,
 )
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.errors import LinkLost, StartError
+from tace.links.service import LOOK_AT_FILES_SECONDS
 from tace.links.tls import ALPN, LinkTls
 from tace.wire.peer import Ping, Pong
 from tests.links.fakes import MemoryNetwork
+from tests.links.logs import logged_lines
 from tests.links.nodes import Book, MemoryNode
 from tests.links.stranger import HOST, Stranger, dial, listen
 
@@ -239,10 +247,91 @@ class PrivateNetworkTests(SynchronousTestCase):
             error = self.assertRaises(StartError, LinkTls, 0.0, **files)
             self.assertTrue(str(error).startswith(f"[links] {setting}: "), str(error))
 
-    def test_renewal_reads_the_files_again(self) -> None:
-        """And keeps the old certificate when they cannot be used."""
+    def test_an_encrypted_key(self) -> None:
+        """Is refused like any other bad file; nobody is asked for its password."""
         certificate, key = self.write("good.pem", issue("node", self.ca))
-        tls = LinkTls(0.0, certificate_file=certificate, private_key_file=key)
-        certificate.write_text("half written")
-        self.assertRaises(StartError, tls.renew, 1.0)
-        self.assertIsNotNone(tls.serverConnectionForTLS(None).get_certificate())
+        _, secret = issue("node", self.ca)
+        key.write_bytes(
+            secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+        )
+        error = self.assertRaises(
+            StartError, LinkTls, 0.0, certificate_file=certificate, private_key_file=key
+        )
+        self.assertTrue(str(error).startswith("[links] private_key_file: "), str(error))
+
+    def test_files_are_read_again_when_they_change(self) -> None:
+        """New links show the new certificate; the one that is up goes on."""
+        first, second = self.good(1), self.good(2)
+        self.assertEqual(self.successResultOf(self.call(first, second)), Pong())
+        before = self.shown_by(second)
+        new = issue("node", self.ca, addresses=("10.0.0.2",))
+        self.replace("2.pem", new)
+        self.assertEqual(self.shown_by(second), before)
+        self.network.advance(LOOK_AT_FILES_SECONDS)
+        self.assertEqual(self.shown_by(second), new[0].fingerprint(SHA256()))
+        self.assertEqual(self.successResultOf(self.call(first, second)), Pong())
+        self.assertEqual(first.heard.names(), ["up"])
+
+    def test_files_that_changed_for_the_worse(self) -> None:
+        """The old certificate stays, which is logged once for each change, by name."""
+        first, second = self.good(1), self.good(2)
+        before = self.shown_by(second)
+        lines = logged_lines(self)
+        (self.directory / "2.pem").write_text("half written")
+        self.network.advance(10 * LOOK_AT_FILES_SECONDS)
+        self.assertEqual(self.shown_by(second), before)
+        (line,) = lines()
+        self.assertIn("[links] certificate_file: cannot be used", line)
+        self.assertEqual(second.counts.sums["links_certificate_failures",], 1)
+        new = issue("node", self.ca, addresses=("10.0.0.2",))
+        self.replace("2.pem", new)
+        self.network.advance(LOOK_AT_FILES_SECONDS)
+        self.assertEqual(self.shown_by(second), new[0].fingerprint(SHA256()))
+        self.assertEqual(self.successResultOf(self.call(first, second)), Pong())
+
+    def test_half_of_a_pair(self) -> None:
+        """A certificate without its key yet is not used; with its key it is."""
+        second = self.good(2)
+        before = self.shown_by(second)
+        new = issue("node", self.ca, addresses=("10.0.0.2",))
+        old_key = (self.directory / "2.pem.key").read_bytes()
+        _, key = self.replace("2.pem", new)
+        new_key = key.read_bytes()
+        key.write_bytes(old_key)
+        self.network.advance(LOOK_AT_FILES_SECONDS)
+        self.assertEqual(self.shown_by(second), before)
+        key.write_bytes(new_key + b"\n")
+        self.network.advance(LOOK_AT_FILES_SECONDS)
+        self.assertEqual(self.shown_by(second), new[0].fingerprint(SHA256()))
+
+    def test_a_file_that_is_gone(self) -> None:
+        """For a moment, while it is being replaced."""
+        second = self.good(2)
+        before = self.shown_by(second)
+        (self.directory / "ca.pem").unlink()
+        self.network.advance(LOOK_AT_FILES_SECONDS)
+        self.assertEqual(self.shown_by(second), before)
+        self.write("ca.pem", self.ca)
+        self.network.advance(LOOK_AT_FILES_SECONDS)
+        self.assertEqual(self.successResultOf(self.call(self.good(1), second)), Pong())
+
+    def replace(
+        self, name: str, issued: tuple[x509.Certificate, EllipticCurvePrivateKey]
+    ) -> tuple[Path, Path]:
+        """Other contents, and surely another time of change."""
+        files = self.write(name, issued)
+        for file in files:
+            stat = file.stat()
+            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+        return files
+
+    def shown_by(self, node: MemoryNode) -> bytes:
+        """The fingerprint of what it shows to whoever connects now."""
+        shown = issue("stranger", self.ca)
+        stranger = dial(self.network, node.host, link_context(certificate=shown))
+        self.network.settle()
+        certificate = stranger.transport.getPeerCertificate().to_cryptography()
+        stranger.transport.abortConnection()
+        self.network.settle()
+        fingerprint: bytes = certificate.fingerprint(SHA256())
+        return fingerprint

@@ -1,0 +1,23 @@
+"""What the links wrote into the log during a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import provider
+
+
+def logged_lines(case: SynchronousTestCase) -> Callable[[], list[str]]:
+    """From now on until the test ends: lines of tace.links that an operator sees (info and up)."""
+    lines: list[str] = []
+
+    @provider(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        if event["log_namespace"].startswith("tace.links") and event["log_level"] >= LogLevel.info:
+            lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    case.addCleanup(globalLogPublisher.removeObserver, observe)
+    return lambda: list(lines)
