@@ -16,8 +16,18 @@ from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, MailboxId, MessageId, NodeId
-from tace.seams import Item, ItemState, KnownPeer, Put, Totals, Waiting
+from tace.seams import (
+    Item,
+    ItemState,
+    KnownPeer,
+    Put,
+    StoreHealth,
+    StoreState,
+    Totals,
+    Waiting,
+)
 from tace.storage.memory_blobs import MemoryBlobs
+from tace.storage.memory_hints import MemoryHints
 from tace.storage.rules import (
     CLOSED_TO_BLOBS,
     DUPLICATE,
@@ -74,7 +84,8 @@ class MemoryStore:
 
     :param max_bytes: what it may hold, by the costs above; 0 for no limit. A sixteenth is closed to
         new envelopes and records, half of that to tombstones without an envelope, a quarter to
-        blobs.
+        blobs. Tombstones may take a quarter before those without an envelope are refused, and
+        records a quarter.
     """
 
     def __init__(
@@ -90,6 +101,7 @@ class MemoryStore:
         self._buried: dict[_Key, _Buried] = {}
         self._records: dict[bytes, _Remembered] = {}
         self._blobs = MemoryBlobs(lambda more: self._fits(more, CLOSED_TO_BLOBS))
+        self._hints = MemoryHints()
         self._peers: dict[NodeId, KnownPeer] = {}
         self._message_keys: list[_Key] = []
         """Of envelopes and tombstones together, sorted."""
@@ -100,11 +112,38 @@ class MemoryStore:
         self._expired_at = -1
         """The hour of the last expiry: nothing that is over by then can have come since."""
         self._closed = False
+        self._health = StoreHealth(StoreState.OK)
+        self._listeners: list[Callable[[StoreHealth], None]] = []
 
     def _do(self, work: Callable[[], T]) -> Deferred[T]:
         if self._closed:
             return fail(StoreError("the store is closed"))
-        return succeed(work())
+        result = work()
+        self._weigh_room()
+        return succeed(result)
+
+    # -- health ----------------------------------------------------------------------------------
+
+    @property
+    def health(self) -> StoreHealth:
+        return self._health
+
+    def when_health_changes(self, listener: Callable[[StoreHealth], None]) -> None:
+        self._listeners.append(listener)
+        listener(self._health)
+
+    def _weigh_room(self) -> None:
+        """Full when no envelope fits; not full again when there is some room to speak of."""
+        if not self._fits(ENVELOPE_COST_BYTES, 16):
+            health = StoreHealth(StoreState.FULL, "max_bytes is reached")
+        elif self._fits(ENVELOPE_COST_BYTES, 8):
+            health = StoreHealth(StoreState.OK)
+        else:
+            return
+        if health != self._health:
+            self._health = health
+            for listener in self._listeners:
+                listener(health)
 
     def _fits(self, more: int, closed_part: int) -> bool:
         """Is there room for so many bytes, with 1/``closed_part`` of the budget left free?"""
@@ -161,8 +200,11 @@ class MemoryStore:
         known = self._buried.get(key)
         if known is not None and known.secret:
             return DUPLICATE
-        if known is None and not self._is_waiting(key) and not self._fits(TOMBSTONE_COST_BYTES, 32):
-            return FULL
+        if known is None and not self._is_waiting(key):
+            if not self._fits_strangers(1):
+                return FULL
+            if not self._takes_strangers(tombstone.mailbox, 1):
+                return QUOTA
         self._bury(key, _Buried(tombstone.expires_hours, tombstone))
         return STORED
 
@@ -183,11 +225,25 @@ class MemoryStore:
         if not fresh:
             return DUPLICATE
         more = sum(not self._is_waiting(key) and key not in self._buried for key in fresh)
-        if more and not self._fits(more * TOMBSTONE_COST_BYTES, 32):
+        if more and not self._fits_strangers(more):
             return FULL
+        if more and not self._takes_strangers(mailbox, more):
+            return QUOTA
         for key, expires in fresh.items():
             self._bury(key, _Buried(expires, removal))
         return STORED
+
+    def _fits_strangers(self, more: int) -> bool:
+        """May so many tombstones come that bury nothing, as far as the whole store goes?"""
+        count = len(self._buried) + more
+        few = not self._max_bytes or count * TOMBSTONE_COST_BYTES <= self._max_bytes // 4
+        return few and self._fits(more * TOMBSTONE_COST_BYTES, 32)
+
+    def _takes_strangers(self, mailbox: MailboxId, more: int) -> bool:
+        first = bisect_left(self._message_keys, (mailbox, b""))
+        last = bisect_left(self._message_keys, (mailbox + b"\x00", b""))
+        there = last - first - len(self._mailboxes.get(mailbox, {}))
+        return there + more <= self._quotas.tombstones_of(mailbox)
 
     def _outdates(self, key: _Key, expires_hours: int) -> bool:
         """Would a removal's word with that expiry be news?"""
@@ -219,7 +275,7 @@ class MemoryStore:
         key, order = record.key, record.order
         known = self._records.get(key)
         if known is None:
-            if not self._fits(_cost(record), 16):
+            if not self._fits(_cost(record), 16) or not self._fits_records(record):
                 return FULL
             insort(self._record_keys, key)
         elif known.order > order:
@@ -228,6 +284,10 @@ class MemoryStore:
             return DUPLICATE
         self._set_record(key, _Remembered(order, record.expires_hours, record))
         return STORED
+
+    def _fits_records(self, record: UserRecord) -> bool:
+        cost = (len(self._records) + 1) * _cost(record)
+        return not self._max_bytes or cost <= self._max_bytes // 4
 
     def _set_record(self, key: bytes, remembered: _Remembered) -> None:
         if key in self._records:
@@ -361,6 +421,23 @@ class MemoryStore:
                 len(self._blobs),
             )
         )
+
+    # -- hints -----------------------------------------------------------------------------------
+
+    def put_hints(self, member: NodeId, items: Sequence[Item], now: float) -> Deferred[bool]:
+        return self._do(lambda: self._hints.put(member, items, now))
+
+    def hinted_members(self) -> Deferred[list[NodeId]]:
+        return self._do(self._hints.members)
+
+    def list_hints(self, member: NodeId, limit: int) -> Deferred[list[Item]]:
+        return self._do(lambda: self._hints.of(member, limit))
+
+    def drop_hints(self, member: NodeId, items: Sequence[Item]) -> Deferred[None]:
+        return self._do(lambda: self._hints.drop(member, items))
+
+    def expire_hints(self, now: float) -> Deferred[int]:
+        return self._do(lambda: self._hints.expire(now))
 
     # -- the end of things -----------------------------------------------------------------------
 

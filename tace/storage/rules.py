@@ -15,6 +15,9 @@ from tace.wire.objects import SECONDS_PER_HOUR, TOMBSTONE_GRACE_HOURS
 RECORD_MEMORY_HOURS = 30 * 24
 """The longest life of a record: when the memory goes, no older one can still be valid."""
 MAX_PEERS = 1024
+"""Nodes whose addresses are kept on the disk."""
+TOMBSTONES_AN_ITEM = 64
+"""Of a mailbox: as often as that may it be filled and emptied within the life of a message."""
 CLOSED_TO_BLOBS = 4
 """One part in so many of the budget: files never keep messages out."""
 
@@ -50,3 +53,7 @@ class Quotas:
 
     def of(self, mailbox: MailboxId) -> int:
         return self.requests_items if mailbox[-1] == KIND_REQUESTS else self.contacts_items
+
+    def tombstones_of(self, mailbox: MailboxId) -> int:
+        """How many may stand there before one that buries nothing is refused."""
+        return TOMBSTONES_AN_ITEM * self.of(mailbox)

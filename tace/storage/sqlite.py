@@ -3,23 +3,42 @@
 The writer owns the only connection that writes; what arrives while it waits for the disk shares the
 next commit and its one fsync. The reader sees every commit that was answered. Results come back to
 the reactor's thread.
+
+Where either thread meets damage both stop, the file is mended (:mod:`tace.storage.mending`), and
+both start anew on the new one.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
 
-from tace.errors import StartError
+from tace.background import background
+from tace.errors import StartError, StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, MailboxId, MessageId, NodeId
-from tace.seams import Item, KnownPeer, Put, Totals, Waiting
+from tace.seams import (
+    Counters,
+    Item,
+    KnownPeer,
+    Put,
+    StoreHealth,
+    StoreState,
+    Totals,
+    Waiting,
+)
+from tace.storage.mending.opening import DamageReport, make_ready
+from tace.storage.mending.sqlite import Mended, mend
 from tace.storage.reads import blobs as blob_reads
+from tace.storage.reads import hints as hint_reads
 from tace.storage.reads import sqlite as reads
 from tace.storage.reads.sqlite import Found, Read, Reads
 from tace.storage.rules import FULL, Quotas
@@ -29,12 +48,12 @@ from tace.storage.schema.sqlite import (
     DirectoryLock,
     connect,
     packaged_steps,
-    prepare,
 )
-from tace.storage.turns import Turns
+from tace.storage.turns import LOOK_ROUND_SECONDS, Turns
 from tace.storage.writes.blobs import PAGES_A_BLOB
+from tace.storage.writes.leaving import EXPIRED_A_TURN
+from tace.storage.writes.room import disk_space
 from tace.storage.writes.sqlite import (
-    EXPIRED_A_TURN,
     Change,
     PutEnvelopes,
     PutTombstones,
@@ -50,7 +69,12 @@ MAX_OBJECTS_A_COMMIT = 512
 MAX_OBJECTS_WAITING = 16_384
 """About 64 MB of envelopes. Whoever puts must slow down long before."""
 MAX_READS_A_TURN = 64
+"""Reads done one after the other before others get a turn."""
 MAX_READS_WAITING = 16_384
+"""Reads that wait for the reading thread."""
+_MENDING = "the store is damaged and being mended"
+MAX_MENDS = 3
+"""In one life of the store. A disk that spoils the file so often is not to be trusted with more."""
 
 
 class SqliteStore:
@@ -59,12 +83,17 @@ class SqliteStore:
     Opens, and where needed upgrades, the file at once, on the calling thread; every method is then
     called from the reactor's. A process that ends without :meth:`close` takes a second longer.
 
-    :param max_bytes: the most the files may take, at least 1 MiB; 0 for no limit. Below 80 MiB the
-        log of one large commit may pass it for a moment.
+    :param max_bytes: the most the files may take, at least 1 MiB; 0 for as much as the disk has.
+        Below 80 MiB the log of one large commit may pass it for a moment.
+    :param min_free_bytes: so much of the disk stays free.
     :param synchronous: ``full``, or ``off`` for tests, which loses commits in a power cut.
+    :param counters: where damage is counted.
     :param trace: told of every statement, in the thread that runs it.
-    :raises StartError: one line why not: another node has it, damaged, of a newer tace ...
+    :param look_round_seconds: how soon an idle store notices that the disk has changed.
+    :raises StartError: one line why not: another node has it, of a newer tace, a read-only disk ...
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -72,60 +101,166 @@ class SqliteStore:
         reactor: IReactorFromThreads,
         *,
         max_bytes: int = 0,
+        min_free_bytes: int = 0,
         mailbox_max_items: int = 4096,
         requests_mailbox_max_items: int = 256,
         synchronous: str = "full",
+        counters: Counters | None = None,
         trace: Callable[[str], object] | None = None,
+        look_round_seconds: float = LOOK_ROUND_SECONDS,
     ) -> None:
         if 0 < max_bytes < MIN_MAX_BYTES:
             raise StartError(f"{path}: max_bytes must be 0 or at least {MIN_MAX_BYTES}")
         self._path = path
+        self._reactor = reactor
+        self._max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
+        self._quotas = Quotas(mailbox_max_items, requests_mailbox_max_items)
+        self._synchronous = synchronous
+        self._report = DamageReport(path, counters)
+        self._trace = trace
+        self._look_round_seconds = look_round_seconds
+        self._health = StoreHealth(StoreState.OK)
+        self._listeners: list[Callable[[StoreHealth], None]] = []
+        self._mends = 0
+        self._mending: Deferred[None] | None = None
+        self._commits_before = 0
         self._lock = DirectoryLock(path.with_name(path.name + ".lock"))
         try:
-            prepare(path, packaged_steps())
-            writer = connect(path, cache_kib=WRITER_CACHE_KIB, synchronous=synchronous)
-            reader = connect(path, cache_kib=READER_CACHE_KIB, synchronous=synchronous)
-            self._writes = Writes(
-                writer,
-                max_bytes=max_bytes,
-                quotas=Quotas(mailbox_max_items, requests_mailbox_max_items),
-            )
+            make_ready(path, self._report)
+            self._open()
         except BaseException:
             self._lock.release()
             raise
+        self._closing: list[Deferred[None]] | None = None
+        self._closed = False
+
+    def _open(self) -> None:
+        """Two connections, and a thread for each."""
+        writer = connect(self._path, cache_kib=WRITER_CACHE_KIB, synchronous=self._synchronous)
+        reader = connect(self._path, cache_kib=READER_CACHE_KIB, synchronous=self._synchronous)
+        self._writes = Writes(
+            writer,
+            max_bytes=self._max_bytes,
+            min_free_bytes=self._min_free_bytes,
+            space=partial(disk_space, self._path),
+            quotas=self._quotas,
+            when_health_changes=partial(self._reactor.callFromThread, self._hear),
+        )
         for connection in (writer, reader):
-            connection.set_trace_callback(trace)
-        serving = Reads(reader)
+            connection.set_trace_callback(self._trace)
+        serving = Reads(reader, partial(self._reactor.callFromThread, self._hear_damage))
         self._writer: Turns[Write] = Turns(
             "store writer",
-            reactor,
+            self._reactor,
             self._writes.take_turn,
             afterwards=self._writes.afterwards,
+            look_round=self._writes.look_round,
+            look_round_seconds=self._look_round_seconds,
             finish=self._writes.close,
             most_waiting=MAX_OBJECTS_WAITING,
             most_a_turn=MAX_OBJECTS_A_COMMIT,
         )
         self._reader: Turns[Read] = Turns(
             "store reader",
-            reactor,
+            self._reactor,
             serving.take_turn,
             afterwards=lambda idle: None,
             finish=serving.close,
             most_waiting=MAX_READS_WAITING,
             most_a_turn=MAX_READS_A_TURN,
         )
-        self._closing: list[Deferred[None]] | None = None
-        self._closed = False
 
     @property
     def commits(self) -> int:
         """How many commits there were since the start."""
-        return self._writes.commits
+        return self._commits_before + self._writes.commits
 
     def _change(
         self, run: Callable[[Writes], object], weight: int = 1, when_full: object = None
     ) -> Deferred[Any]:
         return self._writer.ask(Change(run, when_full), weight)
+
+    # -- health ----------------------------------------------------------------------------------
+
+    @property
+    def health(self) -> StoreHealth:
+        return self._health
+
+    def when_health_changes(self, listener: Callable[[StoreHealth], None]) -> None:
+        self._listeners.append(listener)
+        listener(self._health)
+
+    def _hear(self, health: StoreHealth) -> None:
+        """The writer has found it so."""
+        if health.state is StoreState.DAMAGED:
+            self._hear_damage(health.detail)
+        elif self._mending is None:
+            self._become(health)
+
+    def _become(self, health: StoreHealth) -> None:
+        if health == self._health:
+            return
+        self._health = health
+        match health.state:
+            case StoreState.OK:
+                self._log.info("the store takes messages again")
+            case StoreState.FULL:
+                self._log.warn(
+                    "the store is full, new messages are refused: {detail}", detail=health.detail
+                )
+            case StoreState.FAILING:
+                self._log.error(
+                    "the disk fails, nothing is stored until it can be written to: {detail}",
+                    detail=health.detail,
+                )
+            case StoreState.DAMAGED:
+                self._log.critical("{path}: {detail}", path=str(self._path), detail=health.detail)
+        for listener in self._listeners:
+            listener(health)
+
+    def _hear_damage(self, detail: str) -> None:
+        """Either thread has met something that is not as it was written."""
+        self._report.met()
+        if self._mending is not None or self._closing is not None:
+            return
+        if self._mends >= MAX_MENDS:
+            self._become(
+                StoreHealth(StoreState.DAMAGED, f"{detail}; mended {MAX_MENDS} times, now left so")
+            )
+            return
+        self._mends += 1
+        self._become(StoreHealth(StoreState.DAMAGED, f"{detail}; it is being mended"))
+        self._mending = background("mend the store", self._mend())
+
+    async def _mend(self) -> None:
+        """What is asked meanwhile fails: nobody is told that there is nothing."""
+        reading = self._reader.stop(_MENDING)
+        await self._writer.stop(_MENDING)
+        await reading
+        self._commits_before += self._writes.commits
+        mender: Turns[Path] = Turns(
+            "store mender",
+            self._reactor,
+            lambda paths: [_mended(path) for path in paths],
+            afterwards=lambda idle: None,
+            finish=lambda: None,
+            most_waiting=1,
+            most_a_turn=1,
+        )
+        try:
+            self._report.mended(await mender.ask(self._path))
+            health = StoreHealth(StoreState.OK)
+        except StoreError as error:
+            # What can be read of it is served as it is; the operator has to do something.
+            health = StoreHealth(StoreState.DAMAGED, f"damaged, and {error}")
+        await mender.stop()
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            health = StoreHealth(StoreState.FAILING, f"cannot be opened again: {error}; restart")
+        self._mending = None
+        self._become(health)
 
     # -- puts ------------------------------------------------------------------------------------
 
@@ -210,6 +345,25 @@ class SqliteStore:
             gone += some
         return gone
 
+    # -- hints -----------------------------------------------------------------------------------
+
+    def put_hints(self, member: NodeId, items: Sequence[Item], now: float) -> Deferred[bool]:
+        return self._change(
+            lambda writes: writes.put_hints(member, items, now), len(items), when_full=False
+        )
+
+    def hinted_members(self) -> Deferred[list[NodeId]]:
+        return self._reader.ask(hint_reads.hinted_members)
+
+    def list_hints(self, member: NodeId, limit: int) -> Deferred[list[Item]]:
+        return self._reader.ask(hint_reads.list_hints(member, limit))
+
+    def drop_hints(self, member: NodeId, items: Sequence[Item]) -> Deferred[None]:
+        return self._change(lambda writes: writes.drop_hints(member, items), len(items))
+
+    def expire_hints(self, now: float) -> Deferred[int]:
+        return self._change(lambda writes: writes.expire_hints(now))
+
     # -- peers and boots -------------------------------------------------------------------------
 
     def save_peers(self, peers: Sequence[KnownPeer]) -> Deferred[None]:
@@ -237,6 +391,8 @@ class SqliteStore:
         return closed
 
     async def _close(self) -> None:
+        if self._mending is not None:
+            await self._mending
         # The writer is the last to let go of the file: SQLite then clears the log away.
         await self._reader.stop()
         await self._writer.stop()
@@ -245,3 +401,11 @@ class SqliteStore:
         assert self._closing is not None
         for waiting in self._closing:
             waiting.callback(None)
+
+
+def _mended(path: Path) -> Mended | StoreError:
+    """As an answer of a turn."""
+    try:
+        return mend(path, packaged_steps())
+    except StoreError as error:
+        return error

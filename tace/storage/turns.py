@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread, main_thread
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,7 +21,7 @@ from tace.errors import StoreError
 
 R = TypeVar("R")
 LOOK_ROUND_SECONDS = 1.0
-"""So often an idle thread looks whether the program has ended without a word to it."""
+"""So often an idle thread looks round, also whether the program has ended without a word to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Turns(Generic[R]):
     :param take_turn: answers the requests of one turn, in their order; a :class:`StoreError` in
         place of an answer fails that request. What it raises fails the whole turn.
     :param afterwards: runs when the answers of a turn are on their way; told whether nothing waits.
+    :param look_round: runs when nothing was asked for ``look_round_seconds``.
     :param finish: runs at the end, after the last turn.
     :param most_waiting: weight of all requests that are not answered yet; beyond it they fail.
     :param most_a_turn: a turn takes requests until it weighs this much.
@@ -56,17 +57,23 @@ class Turns(Generic[R]):
         finish: Callable[[], None],
         most_waiting: int,
         most_a_turn: int,
+        look_round: Callable[[], None] = lambda: None,
+        look_round_seconds: float = LOOK_ROUND_SECONDS,
     ) -> None:
         self._name = name
         self._reactor = reactor
         self._take_turn = take_turn
         self._afterwards = afterwards
         self._finish = finish
+        self._look_round = look_round
+        self._look_round_seconds = look_round_seconds
+        self._reported = ""
         self._most_waiting = most_waiting
         self._most_a_turn = most_a_turn
         self._queue: SimpleQueue[_Asked[R] | None] = SimpleQueue()
         self._waiting = 0
         self._stopping: Deferred[None] | None = None
+        self._refusal = ""
         self._thread = Thread(target=self._run, name=name, daemon=False)
         self._thread.start()
 
@@ -76,7 +83,7 @@ class Turns(Generic[R]):
         :raises StoreError: it failed, too much is waiting already, or the thread is stopping.
         """
         if self._stopping is not None:
-            return fail(StoreError("the store is closed"))
+            return fail(StoreError(self._refusal))
         if self._waiting and self._waiting + weight > self._most_waiting:
             return fail(StoreError(f"the {self._name} is too far behind"))
         asked: _Asked[R] = _Asked(request, weight, Deferred())
@@ -84,8 +91,15 @@ class Turns(Generic[R]):
         self._queue.put(asked)
         return asked.answer
 
-    def stop(self) -> Deferred[None]:
-        """Serve what was asked, then end; fires when the thread has gone. Called once."""
+    def stop(self, refusal: str = "the store is closed") -> Deferred[None]:
+        """Serve what was asked, then end; fires when the thread has gone, at once if it has.
+
+        Not called while another stop is under way.
+        :param refusal: what those hear who ask for more.
+        """
+        if self._stopping is not None:
+            return succeed(None)
+        self._refusal = refusal
         self._stopping = Deferred()
         self._queue.put(None)
         return self._stopping
@@ -122,10 +136,11 @@ class Turns(Generic[R]):
         """What comes next; None at the end, which must come: a finished program waits for us."""
         while True:
             try:
-                return self._queue.get(timeout=LOOK_ROUND_SECONDS)
+                return self._queue.get(timeout=self._look_round_seconds)
             except Empty:
                 if not main_thread().is_alive():
                     return None
+                self._guarded(self._look_round)
 
     def _serve(self, turn: list[_Asked[R]]) -> None:
         answers: Sequence[object]
@@ -146,15 +161,16 @@ class Turns(Generic[R]):
     # -- in the reactor's thread -----------------------------------------------------------------
 
     def _answer(self, turn: list[_Asked[R]], answers: Sequence[object]) -> None:
-        reported = ""
         for asked, answer in zip(turn, answers, strict=True):
             self._waiting -= asked.weight
             if isinstance(answer, StoreError):
-                if str(answer) != reported:
-                    reported = str(answer)
-                    self._log.error("{thread}: {error}", thread=self._name, error=reported)
+                if str(answer) != self._reported:
+                    # Once: a disk that fails does so with every turn, and the log lies on it too.
+                    self._reported = str(answer)
+                    self._log.error("{thread}: {error}", thread=self._name, error=self._reported)
                 asked.answer.errback(answer)
             else:
+                self._reported = ""
                 asked.answer.callback(answer)
 
     def _report(self, failure: Failure) -> None:

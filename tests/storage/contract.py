@@ -12,7 +12,8 @@ from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import KIND_REQUESTS, Arc, MailboxId
-from tace.seams import Item, ItemState, Put, Store
+from tace.seams import Item, ItemState, Put, Store, StoreState
+from tace.storage.rules import TOMBSTONES_AN_ITEM
 from tace.wire.objects import TOMBSTONE_GRACE_HOURS, Envelope, Tombstone
 from tests.storage.objects import (
     NOW,
@@ -529,6 +530,10 @@ class StoreContract(_Case):
     def fill(self) -> list[Letter]:
         """As many letters as a little store takes."""
         self.store = self.make_store(max_bytes=LITTLE_BYTES, mailbox_max_items=10_000)
+        return self.fill_this()
+
+    def fill_this(self) -> list[Letter]:
+        """As many letters as the store takes."""
         stored: list[Letter] = []
         group = 16
         while len(stored) < 2000:
@@ -581,6 +586,77 @@ class StoreContract(_Case):
         self.result(self.store.drop_items([it.buried_item for it in half]))
         again = [letter(n) for n in range(6000, 6000 + len(half) // 2)]
         self.assertEqual(self.put(*again), ["stored"] * len(again))
+
+    def test_health_follows_the_room(self) -> None:
+        """Full is said once, however much is refused; and taken back once there is some room, not
+        with the first page: it does not go to and fro.
+        """
+        self.store = self.make_store(max_bytes=LITTLE_BYTES, mailbox_max_items=10_000)
+        states: list[StoreState] = []
+        self.store.when_health_changes(lambda health: states.append(health.state))
+        self.assertEqual(states, [StoreState.OK])
+        stored = self.fill_this()
+        self.assertEqual(self.put(letter(7000), letter(7001)), ["full"] * 2)
+        # Something is asked, so that whatever was said by then has arrived.
+        self.result(self.store.load_peers())
+        self.assertEqual(states, [StoreState.OK, StoreState.FULL])
+        self.assertFalse(self.store.health.takes_messages)
+        self.ack(stored[0])
+        self.put(letter(7002))
+        self.result(self.store.load_peers())
+        self.assertEqual(states, [StoreState.OK, StoreState.FULL])
+        self.ack(*stored)
+        self.assertEqual(self.put(letter(7003)), ["stored"])
+        self.result(self.store.load_peers())
+        self.assertEqual(states, [StoreState.OK, StoreState.FULL, StoreState.OK])
+
+    def test_tombstones_for_nothing_are_bounded_in_a_mailbox(self) -> None:
+        """Anybody can invent them. What is here is buried all the same."""
+        self.store = self.make_store(mailbox_max_items=2, requests_mailbox_max_items=1)
+        here = [letter(1), letter(2)]
+        self.put(*here)
+        invented = [letter(n) for n in range(1000, 1140)]
+        codes = self.ack(*invented[:70]) + self.ack(*invented[70:])
+        bound = 2 * TOMBSTONES_AN_ITEM
+        self.assertEqual(codes, ["stored"] * bound + ["quota"] * (140 - bound))
+        self.assertEqual(self.remove(removal(letter(2000))), ["quota"])
+        self.assertEqual(self.ack(invented[0]), ["duplicate"])
+        self.assertEqual(self.ack(*here), ["stored"] * 2)
+        # Another mailbox has a bound of its own, and what has expired makes room.
+        other = [letter(n, box=mailbox(2, KIND_REQUESTS)) for n in range(100)]
+        codes = self.ack(*other)
+        self.assertEqual(codes.count("stored"), TOMBSTONES_AN_ITEM)
+        self.result(self.store.expire(at(24 + TOMBSTONE_GRACE_HOURS)))
+        later = letter(3000, lives_hours=99)
+        self.assertEqual(self.ack(later, now=at(27)), ["stored"])
+
+    def test_tombstones_for_nothing_are_bounded_in_all(self) -> None:
+        """They take a part of the budget, whatever mailboxes they name; messages have theirs."""
+        self.store = self.make_store(max_bytes=LITTLE_BYTES)
+        stored = full = 0
+        for first in range(0, 6000, 100):
+            boxes = [first.to_bytes(4) + n.to_bytes(27) + b"\x01" for n in range(100)]
+            codes = self.ack(*(letter(first + n, box=box) for n, box in enumerate(boxes)))
+            stored += codes.count("stored")
+            full += codes.count("full")
+        self.assertEqual(stored + full, 6000)
+        self.assertGreater(full, 0)
+        self.assertGreater(stored, 500)
+        one = letter(9000)
+        self.assertEqual(self.put(one), ["stored"])
+        self.assertEqual(self.ack(one), ["stored"])
+
+    def test_records_are_bounded_in_all(self) -> None:
+        """New identities cost nothing, so their records take a part of the budget; one that is
+        known here can always be renewed.
+        """
+        self.store = self.make_store(max_bytes=LITTLE_BYTES)
+        codes = [
+            self.publish(record(identity, 1, payload=bytes(7000)))[0] for identity in range(1, 120)
+        ]
+        self.assertEqual(set(codes), {"stored", "full"})
+        self.assertEqual(self.publish(record(1, 2, payload=bytes(7000))), ["stored"])
+        self.assertEqual(self.put(letter(1)), ["stored"])
 
     # -- peers and boots -------------------------------------------------------------------------
 

@@ -14,12 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tace.errors import Refusal, StoreError
+from tace.errors import Malformed, Refusal, StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import ID_BYTES, Arc, MailboxId, MessageId
 from tace.seams import Item, ItemState, KnownPeer, Totals, Waiting
 from tace.storage.rules import MAX_PEERS, hour_of, tombstone_hour_of
+from tace.storage.schema.sqlite import DAMAGE
 from tace.wire.objects import Envelope, Tombstone
 
 Key = tuple[bytes, bytes]
@@ -92,8 +93,14 @@ def look_up(
 class Reads:
     """Serves the reader's turns: each request sees one snapshot, and fails alone."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        when_damaged: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """:param when_damaged: told, in this thread, of what is not as it was stored."""
         self._database = database
+        self._when_damaged = when_damaged
 
     def take_turn(self, requests: Sequence[Read]) -> list[object]:
         return [self._serve(request) for request in requests]
@@ -109,8 +116,11 @@ class Reads:
             finally:
                 self._database.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
+                self._when_damaged(str(error))
             return StoreError(f"cannot read: {error}")
         except Refusal as error:
+            self._when_damaged(str(error))
             return StoreError(f"damaged: {error}")
 
 
@@ -151,9 +161,15 @@ def _envelopes(database: sqlite3.Connection, keys: Sequence[Key], hour: int) -> 
         """,
         keys,
     )
-    return [
-        Envelope.trusted(body, message) for _, message, expires, body in found if expires > hour
-    ]
+    envelopes = []
+    for _, message, expires, body in found:
+        if expires > hour:
+            # Its recipient would take a changed one for junk and remove it everywhere.
+            envelope = Envelope.parse(body)
+            if envelope.id != message:
+                raise Malformed("an envelope that is not what its id says")
+            envelopes.append(envelope)
+    return envelopes
 
 
 def get_record(key: bytes, now: float) -> Read:

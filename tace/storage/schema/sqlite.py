@@ -21,6 +21,14 @@ BUSY_TIMEOUT_MS = 10_000
 WRITER_CACHE_KIB = 16 * 1024
 READER_CACHE_KIB = 8 * 1024
 CACHED_STATEMENTS = 256
+_LEAST_FREE_BYTES = 256 * 1024
+"""With less SQLite cannot make the files it needs beside the database."""
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""What SQLite says of a file that is not as it was written."""
+
+
+class DamagedError(StartError):
+    """The file is not as it was written."""
 
 
 def packaged_steps() -> list[str]:
@@ -37,7 +45,7 @@ class DirectoryLock:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StartError(f"{path}: {error.strerror}") from None
+            raise StartError(f"{path}: {why(error, path)}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -46,11 +54,22 @@ class DirectoryLock:
             raise StartError(
                 f"{path.parent}: another node (process {holder}) works in this directory"
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
+        # The number is for people; a full disk may have no room for it.
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
 
     def release(self) -> None:
         os.close(self._file)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the names beside ``path`` on disk: a file that was renamed keeps its new one."""
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def connect(path: Path, *, cache_kib: int, synchronous: str) -> sqlite3.Connection:
@@ -67,6 +86,8 @@ def connect(path: Path, *, cache_kib: int, synchronous: str) -> sqlite3.Connecti
     )
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     connection.execute("PRAGMA synchronous = " + {"full": "FULL", "off": "OFF"}[synchronous])
+    # A statement of many rows keeps what would undo it; in memory, not in a file made each time.
+    connection.execute("PRAGMA temp_store = MEMORY")
     # What is deleted is zeroed where the page is written anyway.
     connection.execute("PRAGMA secure_delete = FAST")
     return connection
@@ -90,6 +111,9 @@ def prepare(path: Path, steps: Sequence[str]) -> None:
                 )
             if version == 0:
                 connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+                # Freed pages are used again. To give them back would take a page moved, and logged,
+                # for each, on a disk that is short of room, and a mailbox that was full once is
+                # full again.
                 connection.execute("PRAGMA auto_vacuum = NONE")
             elif version < len(steps):
                 _back_up(connection, path.with_name(f"{path.name}.schema-{version}"))
@@ -97,10 +121,23 @@ def prepare(path: Path, steps: Sequence[str]) -> None:
             for number, step in enumerate(steps[version:], version + 1):
                 _take(connection, step, number)
             connection.execute("SELECT count(*) FROM meta").fetchone()
-    except OSError as error:
-        raise StartError(f"{path}: {error.strerror}") from None
-    except sqlite3.Error as error:
-        raise StartError(f"{path}: {error}") from None
+    except (OSError, sqlite3.Error) as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
+            raise DamagedError(f"{path}: {error}") from None
+        raise StartError(f"{path}: {why(error, path)}") from None
+
+
+def why(error: OSError | sqlite3.Error, path: Path) -> str:
+    """One line: what is wrong, and what to do where that is known."""
+    text = getattr(error, "strerror", None) or str(error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    with suppress(OSError):
+        disk = os.statvfs(path.parent)
+        if disk.f_flag & os.ST_RDONLY:
+            return f"{text}: the disk is read-only; make it writable, or set another data_dir"
+        if code == sqlite3.SQLITE_FULL or disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES:
+            return f"{text}: make room on the disk of {path.parent}"
+    return text
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tace.seams import Put
 from tace.storage.reads.blobs import STAMP
 from tace.storage.reads.sqlite import Database
 from tace.storage.rules import DUPLICATE, EXPIRED, FULL, STORED
+from tace.storage.writes.room import Room
 from tace.wire.objects import Blob
 
 PAGES_A_BLOB = 18
@@ -16,8 +15,7 @@ EXPIRED_A_TURN = 16
 """About 1 MB: so much is let go of between two live writes."""
 
 
-def put_blob(database: Database, blob: Blob, hour: int, free_pages: Callable[[], int]) -> Put:
-    """:param free_pages: how many pages blobs may still take."""
+def put_blob(database: Database, blob: Blob, hour: int, room: Room) -> Put:
     if blob.expires_hours <= hour:
         return EXPIRED
     stamp = STAMP.pack(blob.stamp_target, blob.stamp_nonce)
@@ -33,8 +31,9 @@ def put_blob(database: Database, blob: Blob, hour: int, free_pages: Callable[[],
             (blob.expires_hours, stamp, number),
         )
         return STORED
-    if free_pages() < PAGES_A_BLOB:
+    if not room.for_blob(PAGES_A_BLOB):
         return FULL
+    room.spend(PAGES_A_BLOB)
     database.execute(
         "INSERT INTO blob (hash, expires, stamp, data) VALUES (?, ?, ?, ?)",
         (blob.hash, blob.expires_hours, stamp, blob.data),

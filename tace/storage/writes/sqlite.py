@@ -8,75 +8,41 @@ one turn could have come: envelopes first, then tombstones.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 
 from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
-from tace.ids import MailboxId, NodeId
-from tace.seams import Item, ItemState, KnownPeer, Put
-from tace.storage.reads.sqlite import Key, look_up, run_for
-from tace.storage.rules import (
-    CLOSED_TO_BLOBS,
-    DUPLICATE,
-    EXPIRED,
-    FULL,
-    MAX_PEERS,
-    QUOTA,
-    RECORD_MEMORY_HOURS,
-    STALE,
-    STORED,
-    Quotas,
-    acked,
-    hour_of,
-    tombstone_hour_of,
-)
-from tace.storage.schema.sqlite import PAGE_BYTES
-from tace.storage.writes.blobs import PAGES_A_BLOB, expire_blobs, put_blob
+from tace.ids import NodeId
+from tace.seams import Item, KnownPeer, Put, StoreHealth, StoreState
+from tace.storage.rules import FULL, STORED, Quotas, hour_of, tombstone_hour_of
+from tace.storage.schema.sqlite import DAMAGE, PAGE_BYTES
+from tace.storage.writes import hints, peers
+from tace.storage.writes.blobs import PAGES_A_BLOB, put_blob
+from tace.storage.writes.envelopes import Envelopes
+from tace.storage.writes.leaving import Leaving
+from tace.storage.writes.records import put_record
+from tace.storage.writes.room import ENDLESS, DiskSpace, Room
+from tace.storage.writes.tombstones import Tombstones
 from tace.wire.objects import Blob, Envelope, Tombstone
 
-MAX_COUNTED_MAILBOXES = 16_384
-"""Mailboxes whose number of messages is kept in memory; about 3 MB."""
-EXPIRED_A_TURN = 256
-"""So many rows of each kind go in one turn of expiry; live writes come in between."""
-MAX_LOG_BYTES = 64 * 1024 * 1024
-"""What the write-ahead log may take of ``max_bytes``."""
-_UNLIMITED_PAGES = 1 << 30
 _PAGES_A_WRITE = 3
-_DISK_FAILED = frozenset(
-    {
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOMEM,
-    }
-)
+_DISK_FAILED = DAMAGE | {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOMEM,
+}
 """No single write is to blame for these, so the whole commit fails."""
-
-# NULLs that fill a group up (see run_for) match nothing; only an INSERT must leave them out.
-_COUNT_MAILBOXES = """
-    SELECT mailbox, count(*) FROM envelope INDEXED BY envelope_place
-    WHERE mailbox IN (VALUES {rows}) GROUP BY mailbox
+_PROBE = """
+    INSERT INTO meta (name, value) VALUES ('probe', 1)
+    ON CONFLICT (name) DO UPDATE SET value = value + 1
     """
-_INSERT_ENVELOPES = """
-    INSERT INTO envelope (mailbox, id, expires, body)
-    SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
-    """
-_INSERT_TOMBSTONES = """
-    INSERT INTO tombstone (mailbox, id, expires, secret, blob_hash, removal)
-    SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
-    """
-_DELETE_ENVELOPES = "DELETE FROM envelope WHERE seq IN (VALUES {rows})"
-_DELETE_TOMBSTONES = "DELETE FROM tombstone WHERE seq IN (VALUES {rows})"
-_DELETE_RECORDS = "DELETE FROM record WHERE seq IN (VALUES {rows})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +74,10 @@ Write = PutEnvelopes | PutTombstones | Change
 class Writes:
     """Serves the writer's turns.
 
-    :param max_bytes: the budget for the files; 0 for none. A sixteenth of it is closed to new
-        envelopes and records, so that tombstones and small updates still fit; the last half of that
-        is closed to tombstones without an envelope. A quarter is closed to blobs. What replaces
-        something always goes through.
+    :param max_bytes: the budget for the files; 0 for as much as the disk has.
+    :param min_free_bytes: so much of the disk stays free.
+    :param space: how the disk stands.
+    :param when_health_changes: told in the thread of the turns.
     """
 
     def __init__(
@@ -120,24 +86,25 @@ class Writes:
         *,
         max_bytes: int,
         quotas: Quotas,
+        min_free_bytes: int = 0,
+        space: Callable[[], DiskSpace] = lambda: ENDLESS,
+        when_health_changes: Callable[[StoreHealth], None] = lambda _: None,
     ) -> None:
         self._database = database
-        self._quotas = quotas
-        self._waiting: dict[MailboxId, int] = {}
+        self._room = Room(database, space, max_bytes=max_bytes, min_free_bytes=min_free_bytes)
+        self._envelopes = Envelopes(database, self._room, quotas)
+        self._tombstones = Tombstones(database, self._room, quotas, self._envelopes)
+        self._leaving = Leaving(database, self._envelopes, self._tombstones)
         self._since_checkpoint = 0
         self.commits = 0
-        log_bytes = min(MAX_LOG_BYTES, max_bytes // 4) if max_bytes else MAX_LOG_BYTES
-        self._max_pages = (max_bytes - log_bytes) // PAGE_BYTES if max_bytes else _UNLIMITED_PAGES
-        self._reserve = min(4096, self._max_pages // 16)
+        self._tell = when_health_changes
+        self._health = StoreHealth(StoreState.OK)
+        log_bytes = self._room.log_bytes
         self._checkpoint_every = log_bytes // PAGE_BYTES // 2 // _PAGES_A_WRITE
         # A checkpoint belongs between commits (see afterwards), not before an answer.
         database.execute("PRAGMA wal_autocheckpoint = 0")
         database.execute(f"PRAGMA journal_size_limit = {log_bytes}")
-        if max_bytes:
-            # Where the budget was lowered under what is there, the boot must still fit.
-            (pages,) = database.execute("PRAGMA page_count").fetchone()
-            most = max(self._max_pages, pages + self._reserve)
-            database.execute(f"PRAGMA max_page_count = {most}").fetchone()
+        self._weigh_room()
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -148,26 +115,55 @@ class Writes:
         only the guilty one fails.
         """
         try:
-            return self._commit(writes)
+            answers = self._commit(writes)
         except Exception as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            code = _code(error)
             if code in _DISK_FAILED:
+                self._failed(error)
                 return [StoreError(f"cannot write: {error}") for _ in writes]
+            if code == sqlite3.SQLITE_FULL:
+                # What is in the log finds its place in the database; then the log begins anew.
+                self._checkpoint()
+                self._room.look()
             if len(writes) > 1:
                 return [answer for write in writes for answer in self.take_turn([write])]
             if code == sqlite3.SQLITE_FULL:
+                self._weigh_room()
                 return [_answer_when_full(writes[0])]
             return [StoreError(f"cannot write: {type(error).__name__}: {error}")]
+        self._weigh_room()
+        return answers
 
     def afterwards(self, idle: bool) -> None:
-        """Move the log into the database now and then: early while nobody waits for the writer."""
+        """Move the log into the database now and then: early while nobody waits for the writer,
+        and at once on a full disk, where the log can only begin anew when all of it was moved.
+        """
         due = self._checkpoint_every // 8 if idle else self._checkpoint_every
-        if self._since_checkpoint >= due:
-            self._since_checkpoint = 0
-            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if self._since_checkpoint >= due or (self._room.full and self._since_checkpoint):
+            self._checkpoint()
+
+    def look_round(self) -> None:
+        """Nobody wants anything: see whether there is room, and whether a failing disk works."""
+        if self._health.state is StoreState.FAILING:
+            try:
+                self._commit([Change(lambda it: it.probe())])
+            except sqlite3.Error as error:
+                self._failed(error)
+                return
+        self._room.look()
+        self._weigh_room()
 
     def close(self) -> None:
         self._database.close()
+
+    def _checkpoint(self) -> None:
+        self._since_checkpoint = 0
+        try:
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            # What was committed stays in the log; the next checkpoint takes it.
+            if _code(error) in _DISK_FAILED:
+                self._failed(error)
 
     def _commit(self, writes: Sequence[Write]) -> list[object]:
         changes = self._database.total_changes
@@ -176,12 +172,17 @@ class Writes:
             answers = self._apply(writes)
             self._database.execute("COMMIT")
         except BaseException:
-            self._waiting.clear()
+            self._envelopes.forget_counts()
+            self._tombstones.forget_counts()
             with suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise
         self.commits += 1
-        self._since_checkpoint += self._database.total_changes - changes
+        changed = self._database.total_changes - changes
+        self._since_checkpoint += changed
+        if changed and self._health.state is StoreState.FAILING:
+            # It can be written to again; only what has really been written proves that.
+            self._become(StoreHealth(StoreState.OK))
         return answers
 
     def _apply(self, writes: Sequence[Write]) -> list[object]:
@@ -192,13 +193,13 @@ class Writes:
 
         def put_merged() -> None:
             arrived = [(e, hour_of(put.now)) for _, put in envelopes for e in put.envelopes]
-            results = iter(self._put_envelopes(arrived))
+            results = iter(self._envelopes.put(arrived))
             for n, put in envelopes:
                 answers[n] = [next(results) for _ in put.envelopes]
             buried = [
                 (t, tombstone_hour_of(put.now)) for _, put in tombstones for t in put.tombstones
             ]
-            results = iter(self._put_tombstones(buried))
+            results = iter(self._tombstones.put(buried))
             for n, bury in tombstones:
                 answers[n] = [next(results) for _ in bury.tombstones]
             envelopes.clear()
@@ -216,343 +217,72 @@ class Writes:
         put_merged()
         return [answers[n] for n in range(len(writes))]
 
-    # -- room and quotas -------------------------------------------------------------------------
+    # -- health ----------------------------------------------------------------------------------
 
-    def _free_pages(self) -> int:
-        if self._max_pages == _UNLIMITED_PAGES:
-            return _UNLIMITED_PAGES
-        (pages,) = self._database.execute("PRAGMA page_count").fetchone()
-        (free,) = self._database.execute("PRAGMA freelist_count").fetchone()
-        return self._max_pages - int(pages) + int(free)
+    def _weigh_room(self) -> None:
+        """Full, or not: where the disk works at all."""
+        if self._room.full and self._health.state is StoreState.OK:
+            self._become(StoreHealth(StoreState.FULL, self._room.why_full))
+        elif not self._room.full and self._health.state is StoreState.FULL:
+            self._become(StoreHealth(StoreState.OK))
 
-    def _room_for_more(self) -> int:
-        """How many envelopes may come; each takes a page and a part of some index pages."""
-        return (self._free_pages() - self._reserve) * 4 // 5
+    def _failed(self, error: Exception) -> None:
+        damaged = _code(error) in DAMAGE
+        self._become(StoreHealth(StoreState.DAMAGED if damaged else StoreState.FAILING, str(error)))
 
-    def _room_for_tombstones(self) -> int:
-        return self._free_pages() - self._reserve // 2
+    def _become(self, health: StoreHealth) -> None:
+        if health.state is not self._health.state:
+            self._health = health
+            self._tell(health)
 
-    def _room_for_blobs(self) -> int:
-        """How many pages new blobs may take."""
-        if self._max_pages == _UNLIMITED_PAGES:
-            return _UNLIMITED_PAGES
-        return self._free_pages() - self._max_pages // CLOSED_TO_BLOBS
-
-    def _count_mailboxes(self, mailboxes: Iterable[MailboxId]) -> None:
-        """Have the number of messages in these mailboxes at hand."""
-        if len(self._waiting) > MAX_COUNTED_MAILBOXES:
-            self._waiting.clear()
-        unknown = [m for m in dict.fromkeys(mailboxes) if m not in self._waiting]
-        self._waiting.update(dict.fromkeys(unknown, 0))
-        counts = run_for(self._database, _COUNT_MAILBOXES, [(mailbox,) for mailbox in unknown], 1)
-        self._waiting.update(counts)
-
-    # -- envelopes -------------------------------------------------------------------------------
-
-    def _put_envelopes(self, dated: Sequence[tuple[Envelope, int]]) -> list[Put]:
-        """``dated`` pairs each with the hour of its put."""
-        if not dated:
-            return []
-        fresh = {e.id: e for e, hour in dated if e.expires_hours > hour}
-        first = self._put_distinct_envelopes(list(fresh.values()))
-        answers: list[Put] = []
-        for envelope, hour in dated:
-            if envelope.expires_hours <= hour:
-                answers.append(EXPIRED)
-            else:
-                answers.append(first[envelope.id])
-                if first[envelope.id] is STORED:
-                    first[envelope.id] = DUPLICATE
-        return answers
-
-    def _put_distinct_envelopes(self, envelopes: Sequence[Envelope]) -> dict[bytes, Put]:
-        answers: dict[bytes, Put] = {}
-        for n, buried, secret in look_up(
-            self._database,
-            """
-            SELECT n, 1, secret FROM asked CROSS JOIN tombstone WHERE mailbox = key AND id = name
-            UNION ALL
-            SELECT n, 0, NULL FROM asked CROSS JOIN envelope WHERE mailbox = key AND id = name
-            """,
-            [(e.mailbox, e.id) for e in envelopes],
-        ):
-            answers[envelopes[n].id] = acked(secret) if buried else DUPLICATE
-        new = [e for e in envelopes if e.id not in answers]
-        self._count_mailboxes(e.mailbox for e in new)
-        room = self._room_for_more()
-        rows: list[tuple[bytes, bytes, int, bytes]] = []
-        for envelope in new:
-            mailbox = envelope.mailbox
-            if self._waiting[mailbox] >= self._quotas.of(mailbox):
-                answers[envelope.id] = QUOTA
-            elif len(rows) >= room:
-                answers[envelope.id] = FULL
-            else:
-                answers[envelope.id] = STORED
-                self._waiting[mailbox] += 1
-                rows.append((mailbox, envelope.id, envelope.expires_hours, envelope.encoded))
-        run_for(self._database, _INSERT_ENVELOPES, rows, 4)
-        return answers
-
-    def _numbers_of_envelopes(self, keys: Sequence[Key]) -> dict[int, int]:
-        """Position in ``keys`` -> seq of the envelope, for those that are here."""
-        numbers: dict[int, int] = {}
-        for first, text in look_up(
-            self._database,
-            """
-            SELECT 0, group_concat(n || ' ' || seq, ' ')
-            FROM asked CROSS JOIN envelope WHERE mailbox = key AND id = name
-            """,
-            keys,
-        ):
-            words = iter((text or "").split())
-            numbers.update((first + int(n), int(seq)) for n, seq in zip(words, words, strict=True))
-        return numbers
-
-    def _delete_envelopes(self, keys: Sequence[Key], numbers: dict[int, int]) -> None:
-        self._delete(_DELETE_ENVELOPES, numbers.values())
-        for n in numbers:
-            self._left(keys[n][0])
-
-    def _left(self, mailbox: MailboxId) -> None:
-        if mailbox in self._waiting:
-            self._waiting[mailbox] -= 1
-
-    def _delete(self, template: str, numbers: Iterable[int]) -> None:
-        run_for(self._database, template, [(number,) for number in sorted(numbers)], 1)
-
-    # -- tombstones ------------------------------------------------------------------------------
-
-    def _put_tombstones(self, dated: Sequence[tuple[Tombstone, int]]) -> list[Put]:
-        """``dated`` pairs each with the hour that ends it."""
-        if not dated:
-            return []
-        fresh = {t.id: t for t, hour in dated if t.expires_hours > hour}
-        first = self._put_distinct_tombstones(list(fresh.values()))
-        answers: list[Put] = []
-        for tombstone, hour in dated:
-            if tombstone.expires_hours <= hour:
-                answers.append(EXPIRED)
-            else:
-                answers.append(first[tombstone.id])
-                if first[tombstone.id] is STORED:
-                    first[tombstone.id] = DUPLICATE
-        return answers
-
-    def _put_distinct_tombstones(self, tombstones: Sequence[Tombstone]) -> dict[bytes, Put]:
-        keys = [(t.mailbox, t.id) for t in tombstones]
-        numbers = self._numbers_of_envelopes(keys)
-        known = self._known_tombstones(keys, but=numbers)
-        room = self._room_for_tombstones()
-        answers: dict[bytes, Put] = {}
-        rows: list[tuple[object, ...]] = []
-        replaced: list[int] = []
-        for n, tombstone in enumerate(tombstones):
-            if n in known and known[n].proven:
-                answers[tombstone.id] = DUPLICATE
-            elif n not in known and n not in numbers and room <= 0:
-                answers[tombstone.id] = FULL
-            else:
-                answers[tombstone.id] = STORED
-                if n in known:
-                    replaced.append(known[n].number)
-                elif n not in numbers:
-                    room -= 1
-                rows.append(
-                    (*keys[n], tombstone.expires_hours, tombstone.secret, tombstone.blob_hash, None)
-                )
-        self._delete_envelopes(keys, numbers)
-        self._delete(_DELETE_TOMBSTONES, replaced)
-        run_for(self._database, _INSERT_TOMBSTONES, rows, 6)
-        return answers
+    # -- what a Change may do --------------------------------------------------------------------
 
     def put_removal(self, removal: Removal, now: float) -> Put:
-        hour = tombstone_hour_of(now)
-        mailbox = removal.mailbox
-        latest: dict[bytes, int] = {}
-        for message, expires in removal.items:
-            if expires > hour:
-                latest[message] = max(expires, latest.get(message, 0))
-        if not latest:
-            return EXPIRED
-        keys = [(mailbox, message) for message in latest]
-        numbers = self._numbers_of_envelopes(keys)
-        known = self._known_tombstones(keys, but=numbers)
-        replaced: list[int] = []
-        fresh: list[tuple[bytes, int]] = []
-        for n, (message, expires) in enumerate(latest.items()):
-            if n not in known:
-                fresh.append((message, expires))
-            elif not known[n].proven and known[n].expires < expires:
-                fresh.append((message, expires))
-                replaced.append(known[n].number)
-        if not fresh:
-            return DUPLICATE
-        if len(numbers) + len(replaced) < len(fresh) and self._room_for_tombstones() < len(fresh):
-            return FULL
-        self._delete_envelopes(keys, numbers)
-        self._delete(_DELETE_TOMBSTONES, replaced)
-        number = self._number_of_removal(removal)
-        rows = [(mailbox, message, expires, None, None, number) for message, expires in fresh]
-        run_for(self._database, _INSERT_TOMBSTONES, rows, 6)
-        return STORED
-
-    def _number_of_removal(self, removal: Removal) -> int:
-        """Its bytes are kept once, however often it comes."""
-        name = sha256(removal.encoded).digest()
-        row = self._database.execute("SELECT seq FROM removal WHERE hash = ?", (name,)).fetchone()
-        if row is not None:
-            return int(row[0])
-        (number,) = self._database.execute(
-            "INSERT INTO removal (hash, encoded) VALUES (?, ?) RETURNING seq",
-            (name, removal.encoded),
-        ).fetchone()
-        return int(number)
-
-    def _known_tombstones(
-        self, keys: Sequence[Key], *, but: Container[int] = ()
-    ) -> dict[int, _KnownTombstone]:
-        """Position in ``keys`` -> the tombstone there, for those that have one.
-
-        ``but``: positions of envelopes that are here, so that no tombstone can be.
-        """
-        asked = [n for n in range(len(keys)) if n not in but]
-        found = look_up(
-            self._database,
-            """
-            SELECT n, seq, secret IS NOT NULL, expires
-            FROM asked CROSS JOIN tombstone WHERE mailbox = key AND id = name
-            """,
-            [keys[n] for n in asked],
-        )
-        return {
-            asked[n]: _KnownTombstone(number, proven, expires)
-            for n, number, proven, expires in found
-        }
-
-    # -- records ---------------------------------------------------------------------------------
+        return self._tombstones.put_removal(removal, now)
 
     def put_record(self, record: UserRecord, now: float) -> Put:
-        if record.expires_hours <= hour_of(now):
-            return EXPIRED
-        key = record.key
-        sequence, name = record.order
-        row = self._database.execute(
-            "SELECT sequence, name, encoded IS NOT NULL FROM record WHERE key = ?", (key,)
-        ).fetchone()
-        if row is None:
-            if self._room_for_more() <= 0:
-                return FULL
-        elif (row[0], row[1]) > (sequence, name):
-            return STALE
-        elif (row[0], row[1]) == (sequence, name) and row[2]:
-            return DUPLICATE
-        self._database.execute(
-            """
-            INSERT INTO record (key, name, sequence, expires, encoded) VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (key) DO UPDATE SET name = excluded.name, sequence = excluded.sequence,
-                expires = excluded.expires, encoded = excluded.encoded
-            """,
-            (key, name, sequence, record.expires_hours, record.encoded),
-        )
-        return STORED
-
-    # -- blobs -----------------------------------------------------------------------------------
+        return put_record(self._database, self._room, record, now)
 
     def put_blob(self, blob: Blob, now: float) -> Put:
-        put = put_blob(self._database, blob, hour_of(now), self._room_for_blobs)
+        put = put_blob(self._database, blob, hour_of(now), self._room)
         if put is STORED:
             # One row, but as much of the log as many.
             self._since_checkpoint += PAGES_A_BLOB // _PAGES_A_WRITE
         return put
 
-    # -- the end of things -----------------------------------------------------------------------
-
     def drop_items(self, items: Sequence[Item]) -> None:
-        keys: dict[ItemState, list[Key]] = {state: [] for state in ItemState}
-        for item in dict.fromkeys(items):
-            keys[item.state].append((item.key, item.name))
-        envelopes = keys[ItemState.ENVELOPE]
-        self._delete_envelopes(envelopes, self._numbers_of_envelopes(envelopes))
-        tombstones = self._known_tombstones(keys[ItemState.TOMBSTONE])
-        self._delete(_DELETE_TOMBSTONES, [known.number for known in tombstones.values()])
-        records = look_up(
-            self._database,
-            """
-            SELECT n, seq FROM asked CROSS JOIN record
-            WHERE record.key = asked.key AND record.name = asked.name
-            """,
-            keys[ItemState.RECORD],
-        )
-        self._delete(_DELETE_RECORDS, [number for _, number in records])
+        self._leaving.drop_items(items)
 
     def expire_some(self, now: float) -> tuple[int, bool]:
         """How many went, and whether more may be left."""
-        hour = hour_of(now)
-        mailboxes = self._database.execute(
-            "DELETE FROM envelope WHERE seq IN "
-            "(SELECT seq FROM envelope WHERE expires <= ? LIMIT ?) RETURNING mailbox",
-            (hour, EXPIRED_A_TURN),
-        ).fetchall()
-        for (mailbox,) in mailboxes:
-            self._left(mailbox)
-        tombstones = self._database.execute(
-            "DELETE FROM tombstone WHERE seq IN "
-            "(SELECT seq FROM tombstone WHERE expires <= ? LIMIT ?)",
-            (tombstone_hour_of(now), EXPIRED_A_TURN),
-        ).rowcount
-        records = self._database.execute(
-            "UPDATE record SET encoded = NULL WHERE seq IN "
-            "(SELECT seq FROM record WHERE expires <= ? AND encoded IS NOT NULL LIMIT ?)",
-            (hour, EXPIRED_A_TURN),
-        ).rowcount
-        forgotten = self._database.execute(
-            "DELETE FROM record WHERE seq IN "
-            "(SELECT seq FROM record WHERE expires <= ? AND encoded IS NULL LIMIT ?)",
-            (hour - RECORD_MEMORY_HOURS, EXPIRED_A_TURN),
-        ).rowcount
-        blobs, more_blobs = expire_blobs(self._database, hour)
-        gone = (len(mailboxes), tombstones, records)
-        return sum(gone) + blobs, more_blobs or max(*gone, forgotten) >= EXPIRED_A_TURN
+        return self._leaving.expire_some(now)
 
-    # -- peers and boots -------------------------------------------------------------------------
+    def put_hints(self, member: NodeId, items: Sequence[Item], now: float) -> bool:
+        return hints.put_hints(self._database, member, items, now)
 
-    def save_peers(self, peers: Sequence[KnownPeer]) -> None:
-        self._database.executemany(
-            """
-            INSERT INTO peer (node, record, last_heard) VALUES (?, ?, ?)
-            ON CONFLICT (node) DO UPDATE
-            SET record = excluded.record, last_heard = excluded.last_heard
-            """,
-            [(peer.node, peer.record, peer.last_heard_seconds) for peer in peers],
-        )
-        self._database.execute(
-            "DELETE FROM peer WHERE seq IN "
-            "(SELECT seq FROM peer ORDER BY last_heard DESC, node LIMIT -1 OFFSET ?)",
-            (MAX_PEERS,),
-        )
+    def drop_hints(self, member: NodeId, items: Sequence[Item]) -> None:
+        hints.drop_hints(self._database, member, items)
+
+    def expire_hints(self, now: float) -> int:
+        return hints.expire_hints(self._database, now)
+
+    def save_peers(self, known: Sequence[KnownPeer]) -> None:
+        peers.save_peers(self._database, known)
 
     def forget_peers(self, nodes: Sequence[NodeId]) -> None:
-        self._database.executemany("DELETE FROM peer WHERE node = ?", [(node,) for node in nodes])
+        peers.forget_peers(self._database, nodes)
 
     def next_boot(self, now: float) -> int:
-        (boot,) = self._database.execute(
-            """
-            INSERT INTO meta (name, value) VALUES ('boot', ?)
-            ON CONFLICT (name) DO UPDATE SET value = max(value + 1, excluded.value)
-            RETURNING value
-            """,
-            (int(now),),
-        ).fetchone()
-        return int(boot)
+        return peers.next_boot(self._database, now)
+
+    def probe(self) -> None:
+        """Something has to be written for the disk to be asked."""
+        self._database.execute(_PROBE)
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownTombstone:
-    number: int
-    proven: bool
-    """By the secret, not by a removal."""
-    expires: int
+def _code(error: Exception) -> int:
+    """SQLite's primary result code."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def _answer_when_full(write: Write) -> object:
