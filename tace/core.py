@@ -21,20 +21,32 @@ from tace.delivery.blobs import BlobDelivery
 from tace.delivery.collect import Collect
 from tace.delivery.deposit import Deposit
 from tace.delivery.lookup import RecordLookup
-from tace.errors import InternalError, LinkLost, Refusal
+from tace.errors import InternalError, LinkLost, Refusal, StoreError
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
 from tace.mailbox.blob_repair import BlobRepair
 from tace.mailbox.blobs import BlobReplica
+from tace.mailbox.handoff import HintedHandoff
 from tace.mailbox.reconcile import PagedLists
 from tace.mailbox.repair import Repair
 from tace.mailbox.replica import Replica
 from tace.mailbox.rules import AdmissionRules
+from tace.mailbox.surplus import Surplus
+from tace.ring.farewell import Farewell
 from tace.ring.gossip import Gossip
 from tace.ring.maintenance import RingMaintenance
 from tace.ring.membership import Membership, OwnDescription
-from tace.seams import Counters, LinkEvents, Links, Procedure, Store, Totals
+from tace.seams import (
+    Counters,
+    LinkEvents,
+    Links,
+    Procedure,
+    Store,
+    StoreHealth,
+    StoreState,
+    Totals,
+)
 from tace.wire.message import Message, Request
 
 A = TypeVar("A", bound=Message)
@@ -129,10 +141,7 @@ class RecentTotals:
         self._last: Totals | None = None
 
     async def get(self) -> Totals:
-        """The latest count.
-
-        :raises StoreError: the disk fails.
-        """
+        """The latest count; nothing at all where the store could never be counted."""
         now = self._clock.seconds()
         recent = self._counting or now - self._counted_at < TOTALS_SECONDS
         if self._last is not None and recent:
@@ -140,6 +149,9 @@ class RecentTotals:
         self._counting = True
         try:
             self._last = await self._store.totals()
+        except StoreError:
+            # Whoever asks how this node is must be told also then.
+            return self._last or Totals(0, 0, 0, 0)
         finally:
             self._counting = False
         self._counted_at = now
@@ -165,12 +177,21 @@ class Core:
     clock: IReactorTime
     sizes: RecentTotals
     upkeep: Periodic
+    farewell: Farewell
+    handoff: HintedHandoff
+    surplus: Surplus
 
     @property
     def state(self) -> str:
-        """``joining``, ``member``, or ``alone`` when no other node is known to live."""
+        """``joining``, ``damaged``, ``full``, ``member``; ``alone`` when no other is known to live.
+
+        ``full`` is also a node whose disk refuses every write: neither takes anything new.
+        """
         if not self.ring.joined:
             return "joining"
+        health = self.store.health
+        if not health.takes_messages:
+            return "damaged" if health.state is StoreState.DAMAGED else "full"
         return "alone" if self.membership.alone else "member"
 
     def stamp_bits(self, own: int) -> int:
@@ -194,17 +215,44 @@ class Core:
         self.ring.become_member()
         self.repair.start()
         self.blob_repair.start()
+        self.handoff.start()
+        self.surplus.start()
 
     async def _begin_boot(self) -> None:
         """Have the record say that this is a new life, later than every one before."""
         boot = await self.store.next_boot(self.clock.seconds())
         self.membership.describe(replace(self.membership.description, boot=boot))
 
+    def compare_all(self) -> None:
+        """Something may be missing here: ask every other replica, and call answers partial till
+        enough of them have been asked.
+        """
+        self.replica.partial = True
+        for node in self.membership.others_living():
+            self.repair.lost_touch(node)
+            self.blob_repair.lost_touch(node)
+        self.repair.soon()
+        self.blob_repair.soon()
+
+    def say_full(self, full: bool) -> None:
+        """Tell everyone whether this node takes new things; a full one is passed over."""
+        if full != self.membership.description.full:
+            self.membership.describe(replace(self.membership.description, full=full))
+
+    async def say_away(self) -> None:
+        """Tell everyone that this node stops and will be back; bounded in time.
+
+        To be called while links are up, before :meth:`stop`.
+        """
+        await self.farewell.say(self.clock.seconds())
+
     async def stop(self) -> None:
         """End the background work. Links and store are closed by whoever opened them."""
         await self.upkeep.stop()
         await self.repair.stop()
         await self.blob_repair.stop()
+        await self.handoff.stop()
+        await self.surplus.stop()
         await self.ring.stop()
         await self.collect.stop()
         await self.gossip.stop()
@@ -277,6 +325,9 @@ def build_core(
         after_event_seconds=ring.stabilize_after_event_seconds,
         quiet_seconds=ring.stabilize_quiet_seconds,
     )
+    handoff = HintedHandoff(
+        view=membership, links=links, store=store, clock=clock, counters=counters
+    )
     replica = Replica(
         network_id=settings.network_id,
         view=membership,
@@ -285,6 +336,7 @@ def build_core(
         clock=clock,
         counters=counters,
         rules=rules,
+        handoff=handoff,
     )
     repair = Repair(
         PagedLists(links, store, clock),
@@ -301,7 +353,12 @@ def build_core(
     deposit = Deposit(view=membership, links=links, clock=clock, counters=counters, rules=rules)
     records = RecordLookup(view=membership, links=links, clock=clock, counters=counters)
     blob_replica = BlobReplica(
-        view=membership, store=store, clock=clock, counters=counters, rules=rules
+        view=membership,
+        store=store,
+        clock=clock,
+        counters=counters,
+        rules=rules,
+        handoff=handoff,
     )
     blob_repair = BlobRepair(
         blob_replica,
@@ -318,8 +375,14 @@ def build_core(
 
     async def upkeep() -> None:
         replica.expire_watches()
-        while await store.expire(clock.seconds()):
-            pass
+        try:
+            while await store.expire(clock.seconds()):
+                pass
+            while await store.expire_hints(clock.seconds()):
+                pass
+        except StoreError:
+            # It has told the log itself; the next round tries again.
+            counters.count("store_upkeep_failures_total")
 
     core = Core(
         membership,
@@ -337,20 +400,70 @@ def build_core(
         clock,
         RecentTotals(store, clock),
         Periodic("expire", clock, lambda: UPKEEP_SECONDS, upkeep),
+        Farewell(membership, links, counters, away_seconds=ring.away_seconds),
+        handoff,
+        Surplus(
+            handoff,
+            replica,
+            view=membership,
+            links=links,
+            store=store,
+            clock=clock,
+            random=random,
+            counters=counters,
+        ),
     )
     links.subscribe(gossip)
     links.subscribe(_Losses(core))
+    store.when_health_changes(_StoreWatch(core, counters).changed)
     links.serve(
         {
             **gossip.procedures(),
             **maintenance.procedures(),
-            **replica.procedures(),
-            **repair.procedures(),
-            **blob_replica.procedures(),
+            **_refusing(replica.procedures()),
+            **_refusing(repair.procedures()),
+            **_refusing(blob_replica.procedures()),
             **collect.procedures(),
         }
     )
     return core
+
+
+def _refusing(procedures: Mapping[type[Message], Procedure]) -> dict[type[Message], Procedure]:
+    """With a refusal where the store fails: it has said so itself, once, in the log.
+
+    A disk that fails does so with every request; a traceback of each would fill what is left.
+    """
+
+    def refusing(procedure: Procedure) -> Procedure:
+        async def answer(node: NodeId, message: Any) -> Message | None:
+            try:
+                return await procedure(node, message)
+            except StoreError as error:
+                raise InternalError("the disk of this node fails") from error
+
+        return answer
+
+    return {message: refusing(procedure) for message, procedure in procedures.items()}
+
+
+class _StoreWatch:
+    """Tells everyone how the store is, and has fetched again what it has lost."""
+
+    def __init__(self, core: Core, counters: Counters) -> None:
+        self._core = core
+        self._counters = counters
+        self._was_damaged = False
+
+    def changed(self, health: StoreHealth) -> None:
+        for state in StoreState:
+            self._counters.gauge("store_state", float(state is health.state), state=state.value)
+        self._core.say_full(not health.takes_messages)
+        if health.state is StoreState.DAMAGED:
+            self._was_damaged = True
+        elif self._was_damaged:
+            self._was_damaged = False
+            self._core.compare_all()
 
 
 class _Losses:
@@ -362,6 +475,7 @@ class _Losses:
     def link_up(self, record: NodeRecord) -> None:
         self._core.repair.soon()
         self._core.blob_repair.soon()
+        self._core.handoff.link_up(record.node_id)
 
     def link_lost(self, node: NodeId) -> None:
         self._core.replica.link_lost(node)

@@ -7,8 +7,8 @@ them pass the same contract tests. Methods that wait return Deferreds.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -111,16 +111,37 @@ class OwnRecord(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """A node that takes new copies for a member that cannot, with a hint for whom they are.
+
+    ``absent``: the member is dead or away; else it is here, but full.
+    """
+
+    node: NodeId
+    member: NodeId
+    absent: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaSet:
     """Who keeps a key.
 
-    ``members``: n nodes, those dead for a short while included; quorums count over these.
-    ``holders``: the n living nodes that keep copies now; they differ from the members only while
-    a member is dead long enough to be replaced and not long enough to be forgotten.
+    ``members``: n nodes, those away or dead for a short while included; quorums count over these.
+    ``holders``: the n nodes that keep copies now; they differ from the members only while a member
+    is dead long enough to be replaced and not long enough to be forgotten.
+    ``stand_ins``: one for each member that is dead, away or full, as far as there are candidates.
+    ``everyone``: members first, then holders that are none.
     """
 
     members: tuple[NodeId, ...]
     holders: tuple[NodeId, ...]
+    stand_ins: tuple[StandIn, ...] = ()
+    everyone: tuple[NodeId, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Made once: a set is remembered, and asked for at every write.
+        others = (node for node in self.holders if node not in self.members)
+        object.__setattr__(self, "everyone", (*self.members, *others))
 
     @property
     def size(self) -> int:
@@ -137,11 +158,6 @@ class ReplicaSet:
         """R: so many that every write quorum meets it."""
         return len(self.members) - self.write_quorum + 1
 
-    @property
-    def everyone(self) -> tuple[NodeId, ...]:
-        """Members first, then holders that are none."""
-        return (*self.members, *(node for node in self.holders if node not in self.members))
-
 
 class View(Protocol):
     """What a node knows of who stands where; only verified records count."""
@@ -156,6 +172,9 @@ class View(Protocol):
     def is_candidate(self, node: NodeId, key: bytes, per_replica: int = 3) -> bool:
         """Is the node within the first ``per_replica`` * N clockwise from the key?"""
 
+    def candidates(self, key: bytes) -> tuple[NodeId, ...]:
+        """The first 3N distinct nodes clockwise from the key that are not long dead, in order."""
+
     def may_ask_about(self, node: NodeId, arc: Arc) -> bool:
         """Is the node within the first 2N for every key of the arc, and so may reconcile it?"""
 
@@ -169,7 +188,10 @@ class View(Protocol):
         """The arcs whose keys this node keeps, in ring order."""
 
     def is_dead(self, node: NodeId) -> bool:
-        """Has this node found it dead, and not heard of it since?"""
+        """Is it not to be asked: found dead and not heard of since, or away by its own word?"""
+
+    def is_full(self, node: NodeId) -> bool:
+        """Does it say that it takes nothing new?"""
 
     def when_changed(self, listener: Callable[[], None]) -> None:
         """Have it called after replica sets may have changed."""
@@ -178,12 +200,22 @@ class View(Protocol):
 # -- store ---------------------------------------------------------------------------------------
 
 
+HINT_SECONDS = 3 * 3600
+"""So long a node remembers for whom it keeps a copy; the copy stays, and repair takes care."""
+MAX_HINTS = 65_536
+"""Copies kept in the place of nodes that are gone, with the note for whom."""
+
+
 class ItemState(IntEnum):
-    """As in :class:`~tace.wire.peer.ItemField`."""
+    """As in :class:`~tace.wire.peer.ItemField`, where no blob is ever named.
+
+    Of a blob the key and the name are its hash.
+    """
 
     ENVELOPE = 1
     TOMBSTONE = 2
     RECORD = 3
+    BLOB = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -242,6 +274,32 @@ class KnownPeer:
     last_heard_seconds: float
 
 
+class StoreState(StrEnum):
+    """What a store is good for."""
+
+    OK = "ok"
+    FULL = "full"
+    """New envelopes and blobs are refused; acks, which make room, are taken."""
+    FAILING = "failing"
+    """The disk refuses every write (read-only, an I/O error); what can be read is read."""
+    DAMAGED = "damaged"
+    """Something in the file cannot be read. It is being mended, and every call fails; or it cannot
+    be mended, ``detail`` says why, and what can be read is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How a store is. ``detail`` is one line for the operator, about this state."""
+
+    state: StoreState
+    detail: str = ""
+
+    @property
+    def takes_messages(self) -> bool:
+        """Does it keep what is new?"""
+        return self.state is StoreState.OK
+
+
 class Store(Protocol):
     """What a node keeps. Every put is durable before its Deferred fires.
 
@@ -258,9 +316,11 @@ class Store(Protocol):
         """
 
     def put_tombstones(self, tombstones: Sequence[Tombstone], now: float) -> Deferred[list[Put]]:
-        """Replace envelopes by tombstones: ``stored``, ``duplicate``, ``expired``, ``full``.
+        """Replace envelopes: ``stored``, ``duplicate``, ``expired``, ``full`` or ``quota``.
 
-        A tombstone for an unknown envelope is kept all the same: the envelope may still come.
+        A tombstone for an unknown envelope is kept all the same: the envelope may still come. So
+        many of these are kept in a mailbox (else ``quota``) and in all (else ``full``); one whose
+        envelope is here is always taken, for it makes room.
         A tombstone with a secret replaces one made by a removal.
         """
 
@@ -319,6 +379,25 @@ class Store(Protocol):
     ) -> Deferred[tuple[list[Envelope], list[Tombstone], list[Removal], list[UserRecord]]]:
         """The named items that are here; a tombstone made by a removal comes as the removal."""
 
+    def put_hints(self, member: NodeId, items: Sequence[Item], now: float) -> Deferred[bool]:
+        """Remember that copies which are here are meant for that node too; it could not take them.
+
+        A hint that is there keeps its age. At most MAX_HINTS are kept, the oldest go first.
+        False where there is no room on the disk: the copies stand without a hint.
+        """
+
+    def hinted_members(self) -> Deferred[list[NodeId]]:
+        """The nodes for which there are hints, by id."""
+
+    def list_hints(self, member: NodeId, limit: int) -> Deferred[list[Item]]:
+        """What is meant for that node, the oldest hints first; the copies may be gone by now."""
+
+    def drop_hints(self, member: NodeId, items: Sequence[Item]) -> Deferred[None]:
+        """Forget these hints: the node has the copies, or will not take them."""
+
+    def expire_hints(self, now: float) -> Deferred[int]:
+        """Forget hints older than :data:`HINT_SECONDS`; how many went, 0 when none is left."""
+
     def drop_items(self, items: Sequence[Item]) -> Deferred[None]:
         """Forget items this node is no longer a replica for."""
 
@@ -339,6 +418,18 @@ class Store(Protocol):
 
     def next_boot(self, now: float) -> Deferred[int]:
         """max(stored + 1, now): a number higher than any this node ever started with."""
+
+    @property
+    def health(self) -> StoreHealth:
+        """How it is now."""
+
+    def when_health_changes(self, listener: Callable[[StoreHealth], None]) -> None:
+        """Have it called with the health as it is, at once, and whenever it has changed.
+
+        It heals by itself: a full store when there is room again (with some to spare, so that it
+        does not go to and fro), a failing one when the disk can be written to, a damaged one when
+        it has been mended.
+        """
 
     def close(self) -> Deferred[None]:
         """Finish what was asked, then close."""

@@ -187,6 +187,11 @@ class TestNode:
             links.drop(self.id)
         Deferred.fromCoroutine(self.core.stop())
 
+    def drain(self) -> None:
+        """Stopped in good order: it says that it will be back, and goes."""
+        self.network.result(Deferred.fromCoroutine(self.core.say_away()))
+        self.kill()
+
     def again(self) -> TestNode:
         """The same identity and disk, started again."""
         node = TestNode(self.network, self.name, self.key, self.store, self.seeds)

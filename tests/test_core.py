@@ -46,12 +46,11 @@ class LocalTests(CoreTestCase):
     """A node asks itself as it would ask another one."""
 
     def test_what_fails_comes_back_as_a_refusal(self) -> None:
-        """A broken disk too; it is in the log."""
+        """A broken disk too; the store itself tells the log."""
         node = self.alone()
         node.store.close()
         call = node.core.links.call(node.id, GetRecord(bytes(32)))
         self.assertIsInstance(self.failureResultOf(call).value, InternalError)
-        self.assertEqual(len(self.flushLoggedErrors(StoreError)), 1)
 
     def test_a_refusal_stays_what_it_is(self) -> None:
         """The same word as over a link."""
@@ -170,5 +169,5 @@ class TotalsTests(SynchronousTestCase):
         network.run(1.0)
         broken = ask()
         counts[-1].errback(StoreError("the disk fails"))
-        self.failureResultOf(broken, StoreError)
+        self.assertEqual(self.successResultOf(broken), two)
         self.assertNoResult(ask())

@@ -27,7 +27,8 @@ MAX_TRANSFERS = 64
 """Blobs that this node stores or looks for at one time: 4 MB, and as much for each replica."""
 BUSY_MS = 1000
 DEADLINE_SECONDS = 8.0
-"""Longer than for messages: a client waits 10 s, and eight copies are half a megabyte."""
+"""A blob is stored or found by then. Longer than for messages: a client waits 10 s, and eight
+copies are half a megabyte."""
 CALL_TIMEOUT_SECONDS = 7.5
 ASK_ANOTHER_SECONDS = 0.7
 """A replica that has said nothing for so long is not waited for alone."""

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 from tace.background import background
 from tace.delivery.feed import Feed
 from tace.delivery.inbox import Inbox
+from tace.errors import TooMany
 from tace.identity.mailbox_proof import Lease
 from tace.ids import MailboxId, NodeId
 from tace.seams import Counters, Links, Procedure, View
@@ -31,8 +32,13 @@ class Collect:
         return {Arrived: self._on_arrived}
 
     def watch(self, lease: Lease, inbox: Inbox) -> None:
-        """Let the inbox read the mailbox that the (checked) lease opens."""
+        """Let the inbox read the mailbox that the (checked) lease opens.
+
+        :raises TooMany: as many clients read it here as may.
+        """
         feed = self._feeds.get(lease.mailbox)
+        if feed is not None and feed.is_full():
+            raise TooMany("as many clients read that mailbox here as may", retry_after_ms=10_000)
         if feed is None:
             feed = self._feeds[lease.mailbox] = Feed(
                 lease,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from tace.delivery.gathering import Gathering
 from tace.delivery.quorum import QuorumWriter
 from tace.delivery.votes import Outcome, Votes
 from tace.errors import Malformed, Refusal
@@ -57,6 +58,7 @@ class Deposit:
             links=links,
             clock=clock,
             counters=counters,
+            makes_room=True,
         )
         self._removals: QuorumWriter[Removal] = QuorumWriter(
             lambda batch, records: PutTombstones((), tuple(r.encoded for r in batch), records),
@@ -65,6 +67,7 @@ class Deposit:
             links=links,
             clock=clock,
             counters=counters,
+            makes_room=True,
         )
         self._records: QuorumWriter[UserRecord] = QuorumWriter(
             lambda batch, records: PutRecord(batch[0].encoded, records),
@@ -77,43 +80,50 @@ class Deposit:
 
     def envelopes(self, encoded: Sequence[bytes]) -> Deferred[list[Outcome]]:
         """Store envelopes; one outcome each, in order."""
-        return gatherResults([self._envelope(e) for e in encoded], consumeErrors=True)
+        gathering = Gathering(len(encoded))
+        for n, each in enumerate(encoded):
+            self._envelope(each, gathering.place(n))
+        return gathering.all
 
-    def _envelope(self, encoded: bytes) -> Deferred[Outcome]:
+    def _envelope(self, encoded: bytes, decided: Callable[[Outcome], None]) -> None:
         try:
             envelope = Envelope.parse(encoded)
             word = self._rules.refusal(envelope, self._clock.seconds())
-            if word is not None:
-                return succeed(Outcome(word, 0, 0))
-            return self._envelopes.write(envelope.mailbox, envelope)
+            if word is None:
+                self._envelopes.begin(envelope.mailbox, envelope, decided)
+                return
         except Refusal as refusal:
-            return succeed(Outcome(refusal.code, 0, 0))
+            word = refusal.code
+        decided(Outcome(word, 0, 0))
 
     def acks(
         self, tombstones: Sequence[TombstoneField], removals: Sequence[bytes]
     ) -> Deferred[list[Outcome]]:
         """Replace envelopes by tombstones; outcomes of the tombstones, then of the removals."""
-        return gatherResults(
-            [*(self._tombstone(t) for t in tombstones), *(self._removal(r) for r in removals)],
-            consumeErrors=True,
-        )
+        gathering = Gathering(len(tombstones) + len(removals))
+        for n, tombstone in enumerate(tombstones):
+            self._tombstone(tombstone, gathering.place(n))
+        for n, removal in enumerate(removals, len(tombstones)):
+            self._removal(removal, gathering.place(n))
+        return gathering.all
 
-    def _tombstone(self, field: TombstoneField) -> Deferred[Outcome]:
+    def _tombstone(self, field: TombstoneField, decided: Callable[[Outcome], None]) -> None:
         try:
             tombstone = Tombstone.parse(field.mailbox, field.tombstone)
             word = self._rules.tombstone_refusal(tombstone.expires_hours, self._clock.seconds())
-            if word is not None:
-                return succeed(Outcome(word, 0, 0))
-            return self._tombstones.write(tombstone.mailbox, tombstone)
+            if word is None:
+                self._tombstones.begin(tombstone.mailbox, tombstone, decided)
+                return
         except Refusal as refusal:
-            return succeed(Outcome(refusal.code, 0, 0))
+            word = refusal.code
+        decided(Outcome(word, 0, 0))
 
-    def _removal(self, encoded: bytes) -> Deferred[Outcome]:
+    def _removal(self, encoded: bytes, decided: Callable[[Outcome], None]) -> None:
         try:
             removal = Removal.parse(encoded)
-            return self._removals.write(removal.mailbox, removal)
+            self._removals.begin(removal.mailbox, removal, decided)
         except Refusal as refusal:
-            return succeed(Outcome(refusal.code, 0, 0))
+            decided(Outcome(refusal.code, 0, 0))
 
     def record(self, encoded: bytes) -> Deferred[Outcome]:
         """Store a user record.

@@ -22,10 +22,17 @@ from tace.wire.objects import Envelope
 from tace.wire.peer import Arrival, FetchEnvelopes, ListMailbox, MailboxPage, Unwatch, Watch
 
 RETRY_SECONDS = 0.5
+"""Between attempts to watch a replica that could not be watched."""
 RENEW_SECONDS = 60.0
+"""Between renewals of a watch; each lists once more what a push may have lost."""
 COMPLETE_WITHIN_SECONDS = 3.0
+"""After this a listing that a read quorum has not confirmed is said to be incomplete."""
 MAX_PAGES = 64
+"""Of one replica's listing of one mailbox; what a longer one names later is not asked for."""
 AVOID_SECONDS = 5.0
+"""A replica that failed is chosen last for so long."""
+MAX_READERS = 16
+"""Clients that read one mailbox at one node: each is pushed everything."""
 
 
 class FeedListener(Protocol):
@@ -73,6 +80,10 @@ class Feed:
         """Name everything that waits to the listener, then everything that arrives."""
         self._readers[listener] = _Reader()
         background("list a mailbox", self._introduce(listener))
+
+    def is_full(self) -> bool:
+        """Do as many clients read it as may?"""
+        return len(self._readers) >= MAX_READERS
 
     def remove(self, listener: FeedListener) -> bool:
         """True when nobody reads the feed any more; then :meth:`stop` it."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.background import background
+from tace.delivery.delay import DelayEstimate
 from tace.delivery.feed import Feed
 from tace.errors import Failure, Refusal
 from tace.ids import MailboxId, MessageId, NodeId
@@ -19,12 +20,32 @@ from tace.wire.fields import MAX_ENVELOPES, WaitingItem
 from tace.wire.peer import Arrival
 
 BODY_WAIT_SECONDS = 0.05
-"""How long an id waits for the replica that pushes bodies before the body is fetched."""
+"""How long an id waits for the replica that pushes bodies before the body is fetched; longer where
+bodies have been coming later than that (a busy disk), because what is fetched comes twice."""
+MAX_BODY_WAIT_SECONDS = 1.0
+"""No longer than this, however late bodies have been."""
 FETCH_AGAIN_SECONDS = 1.0
 """A replica that watches and gives no answer is asked again after this."""
 MAX_NAMED = 8192
 """Messages remembered from one replica. It lists once more when half of them are dealt with."""
+MAX_NAMES = 500_000
+"""The same of all replicas and all clients of a node together: some 100 MB. Beyond it each client
+has as many as its window holds."""
 MAX_RELEASED = 8192
+"""Messages that a client has dealt with, remembered so as not to be pushed to it again."""
+
+
+class NameRoom:
+    """How many names of waiting messages the inboxes of one node remember together."""
+
+    __slots__ = ("_max", "held")
+
+    def __init__(self, max_names: int = MAX_NAMES) -> None:
+        self._max = max_names
+        self.held = 0
+
+    def is_full(self) -> bool:
+        return self.held >= self._max
 
 
 class Inbox:
@@ -32,6 +53,7 @@ class Inbox:
 
     :param push: sends one encoded envelope to the client.
     :param caught_up: tells the client that a mailbox's waiting messages have all been pushed.
+    :param room: shared with the other inboxes of the node; by default, one of its own.
     """
 
     def __init__(
@@ -41,19 +63,25 @@ class Inbox:
         *,
         clock: IReactorTime,
         window: int,
+        room: NameRoom | None = None,
     ) -> None:
+        self._room = NameRoom() if room is None else room
         self._push = push
         self._caught_up = caught_up
         self._clock = clock
         self.window = window
         self._queue: dict[MessageId, _Queued] = {}
         self._named: dict[NodeId, dict[MessageId, None]] = {}
-        self._overflowed: dict[NodeId, dict[Feed, None]] = {}
+        self._overflowed: dict[NodeId, _Overflow] = {}
         self._ready: dict[MessageId, None] = {}
-        self._in_flight: dict[MessageId, None] = {}
+        self._in_flight: dict[MessageId, float | None] = {}
+        """Pushed and not released; of what was fetched, when it had first been heard of."""
         self._released: dict[MessageId, None] = {}
         self._starting: dict[MailboxId, _Start] = {}
         self._fetching: set[NodeId] = set()
+        self._body_delay = DelayEstimate(
+            least_seconds=BODY_WAIT_SECONDS, most_seconds=MAX_BODY_WAIT_SECONDS
+        )
         self._timer: IDelayedCall | None = None
         self._open = True
 
@@ -63,6 +91,7 @@ class Inbox:
 
     def close(self) -> None:
         self._open = False
+        self._room.held -= sum(map(len, self._named.values()))
         for remembered in (self._queue, self._named, self._overflowed, self._ready):
             remembered.clear()
         if self._timer is not None:
@@ -93,9 +122,25 @@ class Inbox:
     def arrived(self, feed: Feed, source: NodeId, arrival: Arrival) -> None:
         # A replica that pushes something else under this id has pushed only the id.
         body = feed.match([arrival.id], [arrival.envelope])[0][1] if arrival.envelope else b""
-        fetch_at = self._clock.seconds() + BODY_WAIT_SECONDS
-        self._heard(feed, source, arrival.id, body, fetch_at=fetch_at)
+        now = self._clock.seconds()
+        if body:
+            self._learn_delay(arrival.id, now)
+        fetch_at = now + self._body_delay.seconds
+        self._heard(feed, source, arrival.id, body, fetch_at=fetch_at, heard_at=now)
         self._pump()
+
+    def _learn_delay(self, message: MessageId, now: float) -> None:
+        """A body has been pushed: how long after the first word of it?"""
+        queued = self._queue.get(message)
+        if queued is None:
+            heard_at = self._in_flight.get(message)
+            if heard_at is not None:
+                # It was fetched too early; once is enough to learn that.
+                self._in_flight[message] = None
+        else:
+            heard_at = None if queued.body else queued.heard_at
+        if heard_at is not None:
+            self._body_delay.observe(now - heard_at)
 
     def listed(self, feed: Feed, complete: bool) -> None:
         start = self._starting.get(feed.mailbox)
@@ -105,22 +150,34 @@ class Inbox:
         self._pump()
 
     def _heard(
-        self, feed: Feed, source: NodeId, message: MessageId, body: bytes, *, fetch_at: float
+        self,
+        feed: Feed,
+        source: NodeId,
+        message: MessageId,
+        body: bytes,
+        *,
+        fetch_at: float,
+        heard_at: float | None = None,
     ) -> bool:
-        """Note where a message can be had; False for one that needs nothing more."""
+        """Note where a message can be had; False for one that needs nothing more.
+
+        ``heard_at``: when a replica said that it had just come; None for what it lists.
+        """
         if not self._open or message in self._in_flight or message in self._released:
             return False
         queued = self._queue.get(message)
         if queued is None or source not in queued.sources:
             named = self._named.setdefault(source, {})
-            if len(named) >= MAX_NAMED:
-                self._overflowed.setdefault(source, {})[feed] = None
+            crowded = len(named) >= self.window and self._room.is_full()
+            if crowded or len(named) >= MAX_NAMED:
+                self._overflowed.setdefault(source, _Overflow(len(named))).feeds[feed] = None
                 if feed.mailbox in self._starting:
                     self._starting[feed.mailbox].unsure = True
                 return False
             if queued is None:
-                queued = self._queue[message] = _Queued(feed, fetch_at)
+                queued = self._queue[message] = _Queued(feed, fetch_at, heard_at)
             named[message] = None
+            self._room.held += 1
             queued.sources.append(source)
         if body and not queued.body and len(self._ready) < self.window:
             self._have(message, queued, body)
@@ -142,8 +199,11 @@ class Inbox:
     def _unname(self, source: NodeId, message: MessageId) -> None:
         named = self._named[source]
         del named[message]
-        if len(named) <= MAX_NAMED // 2:
-            for feed in self._overflowed.pop(source, {}):
+        self._room.held -= 1
+        overflow = self._overflowed.get(source)
+        if overflow is not None and len(named) <= overflow.named // 2:
+            del self._overflowed[source]
+            for feed in overflow.feeds:
                 feed.tell_again(source, self)
         if not named and self._named.get(source) is named:
             del self._named[source]
@@ -156,10 +216,10 @@ class Inbox:
             return
         while self._ready and len(self._in_flight) < self.window:
             message = next(iter(self._ready))
-            body = self._queue[message].body
-            self._in_flight[message] = None
+            queued = self._queue[message]
+            self._in_flight[message] = queued.heard_at if queued.fetched else None
             self._forget(message)
-            self._push(body)
+            self._push(queued.body)
             self._settle(message)
         room = self.window - len(self._in_flight)
         if room > 0 and self._open:
@@ -202,8 +262,12 @@ class Inbox:
                 room -= len(batch)
                 if room <= 0 or not self._open:
                     return
-        if next_at != float("inf") and self._timer is None and self._open:
-            self._timer = self._clock.callLater(max(0.0, next_at - now), self._due)
+        if next_at != float("inf") and self._open:
+            wait = max(0.0, next_at - now)
+            if self._timer is None:
+                self._timer = self._clock.callLater(wait, self._due)
+            elif self._timer.getTime() > next_at:
+                self._timer.reset(wait)
 
     def _due(self) -> None:
         self._timer = None
@@ -226,6 +290,7 @@ class Inbox:
             if queued.body:
                 continue
             if body:
+                queued.fetched = True
                 self._have(message, queued, body)
             elif not answered and queued.sources == [source] and feed.watches(source):
                 # Nobody else is known to have it: it stays, or it would be lost to this client.
@@ -256,14 +321,29 @@ class Inbox:
 class _Queued:
     """A message that is known and not yet pushed."""
 
-    __slots__ = ("asked", "body", "feed", "fetch_at", "sources")
+    __slots__ = ("asked", "body", "feed", "fetch_at", "fetched", "heard_at", "sources")
 
-    def __init__(self, feed: Feed, fetch_at: float) -> None:
+    def __init__(self, feed: Feed, fetch_at: float, heard_at: float | None) -> None:
         self.feed = feed
         self.fetch_at = fetch_at
+        self.heard_at = heard_at
+        self.fetched = False
         self.sources: list[NodeId] = []
         self.body = b""
         self.asked = False
+
+
+class _Overflow:
+    """A replica that named more than was remembered.
+
+    ``named``: how many were.
+    """
+
+    __slots__ = ("feeds", "named")
+
+    def __init__(self, named: int) -> None:
+        self.named = named
+        self.feeds: dict[Feed, None] = {}
 
 
 class _Start:

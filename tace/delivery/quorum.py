@@ -1,7 +1,8 @@
 """Writing something to all its replicas at once, and answering when a majority has it (page 2.4).
 
 What is written to one node within one reactor turn shares a request. An answer comes within
-the deadline, whoever is dead.
+the deadline, whoever is dead. For each member that cannot take it (dead, away, full, or failing
+just now) the next candidate clockwise takes a copy in its place, with a hint for whom it is.
 """
 
 from __future__ import annotations
@@ -9,22 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.background import background
 from tace.delivery.votes import Outcome, Votes
-from tace.errors import Failure, Refusal, TooMany
+from tace.errors import Failure, Full, RateLimited, Refusal, TooMany
 from tace.ids import NodeId
-from tace.seams import Counters, Links, View
+from tace.seams import Counters, Links, ReplicaSet, View
 from tace.wire.fields import PutResult
 from tace.wire.message import Request
 from tace.wire.peer import PutAnswer
 
 T = TypeVar("T")
 DEADLINE_SECONDS = 2.8
+"""A write is answered by then, whatever is dead."""
 MAX_REDIRECTS = 2
+"""How often one replica of one write is asked again after it has pointed elsewhere."""
 MAX_UNDECIDED = 20_000
+"""Writes under way, of each kind of object."""
 
 
 class QuorumWriter(Generic[T]):
@@ -35,6 +40,7 @@ class QuorumWriter(Generic[T]):
     :param judge: looks at a durable answer before it is counted (the secret of an ``acked``).
     :param deadline_seconds: when a write is decided by the answers there are.
     :param call_timeout_seconds: how long one replica may take (default: the links' setting).
+    :param makes_room: what is written frees more than it takes, so full nodes get it too.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class QuorumWriter(Generic[T]):
         judge: Callable[[T, PutResult, Votes], str] = lambda _, result, __: result.code,
         deadline_seconds: float = DEADLINE_SECONDS,
         call_timeout_seconds: float | None = None,
+        makes_room: bool = False,
     ) -> None:
         self._request = request
         self._batch_limit = batch_limit
@@ -59,61 +66,125 @@ class QuorumWriter(Generic[T]):
         self._judge = judge
         self._deadline_seconds = deadline_seconds
         self._call_timeout_seconds = call_timeout_seconds
-        self._batches: dict[NodeId, list[_Write[T]]] = {}
-        self._undecided = 0
+        self._makes_room = makes_room
+        self._batches: dict[tuple[NodeId, NodeId], list[_Write[T]]] = {}
+        self._undecided: dict[_Write[T], float] = {}
+        """When each write is to be decided at the latest; in the order they came, so in order."""
+        self._timer: IDelayedCall | None = None
 
     def write(self, key: bytes, thing: T) -> Deferred[Outcome]:
         """Store ``thing`` at the replica set of ``key``.
 
         :raises TooMany: as many writes as there may be are under way.
         """
-        if self._undecided >= MAX_UNDECIDED:
+        done: Deferred[Outcome] = Deferred()
+        self.begin(key, thing, done.callback)
+        return done
+
+    def begin(self, key: bytes, thing: T, decided: Callable[[Outcome], object]) -> None:
+        """As :meth:`write`, for many at once: ``decided`` is called once, maybe at once.
+
+        :raises TooMany: as many writes as there may be are under way; then it is not called.
+        """
+        if len(self._undecided) >= MAX_UNDECIDED:
             raise TooMany("this node is busy storing", retry_after_ms=1000)
         replica_set = self._view.replica_set(key)
-        write = _Write(key, thing, Votes(replica_set))
-        self._undecided += 1
-        deadline = self._clock.callLater(self._deadline_seconds, write.decide)
-
-        def decided(outcome: Outcome) -> Outcome:
-            self._undecided -= 1
-            if deadline.active():
-                deadline.cancel()
-            return outcome
-
-        write.done.addCallback(decided)
-        for node in replica_set.everyone:
-            self._ask(node, write)
+        write = _Write(key, thing, Votes(replica_set), decided, self._decided)
+        self._undecided[write] = self._clock.seconds() + self._deadline_seconds
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._deadline_seconds, self._decide_overdue)
+        self._ask_everyone(write, replica_set)
         write.look()
-        return write.done
 
-    def _ask(self, node: NodeId, write: _Write[T]) -> None:
+    # -- deadlines: one timer for all writes, because all wait equally long ----------------------
+
+    def _decided(self, write: _Write[T]) -> None:
+        del self._undecided[write]
+        if not self._undecided and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _decide_overdue(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        while self._undecided:
+            write, deadline = next(iter(self._undecided.items()))
+            if deadline > now:
+                self._timer = self._clock.callLater(deadline - now, self._decide_overdue)
+                return
+            write.decide()
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def _ask_everyone(self, write: _Write[T], replica_set: ReplicaSet) -> None:
+        """The members and holders that were not asked yet, and those who stand in for members."""
+        hints = {
+            stand_in.node: stand_in.member
+            for stand_in in replica_set.stand_ins
+            if stand_in.absent or not self._makes_room
+        }
+        for node in replica_set.everyone:
+            if node not in write.asked:
+                write.votes.expect(node, replica_set)
+                self._ask(node, write, hints.pop(node, b""))
+        for node, member in hints.items():
+            if node not in write.asked:
+                write.votes.expect(node, replica_set)
+                self._ask(node, write, member)
+
+    def _ask(self, node: NodeId, write: _Write[T], member: NodeId) -> None:
+        """:param member: for whom it is; empty where the node is a replica itself."""
         write.asked[node] = write.asked.get(node, 0) + 1
         if self._view.is_dead(node):
             write.votes.cast(node, "failed")
             return
+        if not self._makes_room and self._view.is_full(node):
+            write.votes.cast(node, Full.code)
+            return
         if not self._batches:
             self._clock.callLater(0, self._flush)
-        self._batches.setdefault(node, []).append(write)
+        self._batches.setdefault((node, member), []).append(write)
+
+    def _stand_in_for(self, member: NodeId, write: _Write[T]) -> None:
+        """A member has just failed: the next candidate that was not asked takes its copy."""
+        replica_set = self._view.replica_set(write.key)
+        if member not in replica_set.members:
+            return
+        for node in self._view.candidates(write.key):
+            if node not in write.asked and not (
+                self._view.is_dead(node) or self._view.is_full(node)
+            ):
+                write.votes.expect(node, replica_set)
+                self._ask(node, write, member)
+                return
 
     def _flush(self) -> None:
         batches, self._batches = self._batches, {}
-        for node, writes in batches.items():
+        for (node, member), writes in batches.items():
             for start in range(0, len(writes), self._batch_limit):
                 batch = writes[start : start + self._batch_limit]
-                background("write to a replica", self._send(node, batch, ()))
+                background("write to a replica", self._send(node, batch, (), member))
 
     async def _send(
-        self, node: NodeId, batch: Sequence[_Write[T]], records: tuple[bytes, ...]
+        self,
+        node: NodeId,
+        batch: Sequence[_Write[T]],
+        records: tuple[bytes, ...],
+        member: NodeId = b"",
     ) -> None:
+        request = self._request([write.thing for write in batch], records)
+        if member:
+            request = msgspec.structs.replace(request, instead_of=member)
         try:
             answer = await self._links.call(
-                node,
-                self._request([write.thing for write in batch], records),
-                timeout_seconds=self._call_timeout_seconds,
+                node, request, timeout_seconds=self._call_timeout_seconds
             )
         except (Failure, Refusal) as error:
             self._counters.count("replica_write_failures_total", reason=error.code)
             for write in batch:
+                # One that has too much to do is not gone: asking others would only spread that.
+                if not isinstance(error, RateLimited | TooMany):
+                    self._stand_in_for(node, write)
                 write.cast(node, "failed")
             return
         if len(answer.results) != len(batch):
@@ -126,6 +197,8 @@ class QuorumWriter(Generic[T]):
             if result.code == "redirect":
                 redirected.append(write)
             else:
+                if result.code == Full.code:
+                    self._stand_in_for(node, write)
                 write.cast(node, self._judge(write.thing, result, write.votes))
         if redirected:
             await self._redirect(node, redirected, answer.records)
@@ -146,33 +219,45 @@ class QuorumWriter(Generic[T]):
                     "write to a replica again",
                     self._send(node, [write], self._view.nearer_records(write.key)),
                 )
-            for other in replica_set.everyone:
-                if other not in write.asked:
-                    write.votes.expect(other, replica_set)
-                    self._ask(other, write)
+            self._ask_everyone(write, replica_set)
             write.look()
 
 
 class _Write(Generic[T]):
-    """One write under way."""
+    """One write under way.
 
-    __slots__ = ("asked", "done", "key", "thing", "votes")
+    :param tell: called once with what became of it.
+    :param decided: called before that.
+    """
 
-    def __init__(self, key: bytes, thing: T, votes: Votes) -> None:
+    __slots__ = ("_decided", "_tell", "asked", "done", "key", "thing", "votes")
+
+    def __init__(
+        self,
+        key: bytes,
+        thing: T,
+        votes: Votes,
+        tell: Callable[[Outcome], object],
+        decided: Callable[[_Write[T]], None],
+    ) -> None:
+        self._decided = decided
+        self._tell = tell
         self.key = key
         self.thing = thing
         self.votes = votes
         self.asked: dict[NodeId, int] = {}
-        self.done: Deferred[Outcome] = Deferred()
+        self.done = False
 
     def cast(self, node: NodeId, code: str) -> None:
         self.votes.cast(node, code)
         self.look()
 
     def look(self) -> None:
-        if self.votes.decided:
+        if not self.done and self.votes.decided:
             self.decide()
 
     def decide(self) -> None:
-        if not self.done.called:
-            self.done.callback(self.votes.outcome())
+        if not self.done:
+            self.done = True
+            self._decided(self)
+            self._tell(self.votes.outcome())

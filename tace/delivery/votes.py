@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from tace.ids import NodeId
@@ -31,14 +30,16 @@ class Outcome:
 class Votes:
     """The answers to one write, until it is decided."""
 
-    __slots__ = ("_durable", "_refusals", "_removed", "_set", "_waiting", "secret")
+    __slots__ = ("_copies", "_durable", "_refusals", "_removed", "_set", "_waiting", "secret")
 
     def __init__(self, replica_set: ReplicaSet) -> None:
         self._set = replica_set
         self._waiting = set(replica_set.everyone)
         self._durable: set[NodeId] = set()
-        self._refusals: Counter[str] = Counter()
-        self._removed: set[NodeId] = set()
+        self._copies = 0
+        """How many of the durable ones are members; kept, because every answer asks."""
+        self._refusals: dict[str, int] = {}
+        self._removed: tuple[NodeId, ...] = ()
         self.secret = b""
 
     def cast(self, node: NodeId, code: str) -> None:
@@ -49,15 +50,13 @@ class Votes:
         """
         self._waiting.discard(node)
         if code == "removed":
-            self._removed.add(node)
-        if code in DURABLE or code == "removed":
+            self._removed = (*self._removed, node)
+        elif code not in DURABLE:
+            self._refusals[code] = self._refusals.get(code, 0) + 1
+            return
+        if node not in self._durable:
             self._durable.add(node)
-        else:
-            self._refusals[code] += 1
-
-    def _count(self) -> int:
-        durable = self._durable
-        return sum(node in durable for node in self._set.members)
+            self._copies += node in self._set.members
 
     @property
     def _is_removed(self) -> bool:
@@ -68,16 +67,18 @@ class Votes:
 
     def expect(self, node: NodeId, replica_set: ReplicaSet) -> None:
         """A redirect has shown a better set: count over that, and wait for this node too."""
-        self._set = replica_set
+        if replica_set is not self._set:
+            self._set = replica_set
+            self._copies = sum(node in self._durable for node in replica_set.members)
         self._waiting.add(node)
 
     @property
     def decided(self) -> bool:
-        return bool(self.secret) or self._count() >= self._set.write_quorum or not self._waiting
+        return bool(self.secret) or self._copies >= self._set.write_quorum or not self._waiting
 
     def outcome(self) -> Outcome:
         """As things stand: final when :attr:`decided`, else what is known at the deadline."""
-        copies, of = self._count(), self._set.size
+        copies, of = self._copies, self._set.size
         extra = len(self._durable) - copies
         if self.secret:
             return Outcome("acked", copies, of, self.secret, extra)
@@ -87,8 +88,8 @@ class Votes:
             return Outcome("stored", copies, of, stand_ins=extra)
         if copies or extra:
             return Outcome("partial", copies, of, stand_ins=extra)
-        words = [word for word, _ in self._refusals.most_common() if word not in _NO_REASON]
-        return Outcome(words[0] if words else "not-stored", 0, of)
+        words = {word: n for word, n in self._refusals.items() if word not in _NO_REASON}
+        return Outcome(max(words, key=words.__getitem__, default="not-stored"), 0, of)
 
 
 _NO_REASON = ("failed", "redirect")

@@ -7,7 +7,7 @@ serve messages meanwhile. What is pulled is verified like what is put.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from random import Random
 
 from twisted.internet.interfaces import IReactorTime
@@ -27,6 +27,7 @@ from tace.wire.peer import FetchBlob, ListBlobs
 FETCH_TIMEOUT_SECONDS = 15.0
 """For 63 kB, beside everything else that a slow line carries."""
 MAX_REFUSED_REMEMBERED = 4096
+"""Blobs that this node would not keep, remembered so as not to be fetched again."""
 MAX_FRUITLESS = 64
 """Blobs that a peer may list in one pull and then not bring; more, and it invents them."""
 
@@ -83,9 +84,12 @@ class BlobRepair:
         """The link to it went away: either side may have missed something."""
         self._rounds.lost_touch(node)
 
-    async def pull(self, peer: NodeId, arcs: Sequence[Arc]) -> int:
+    async def pull(
+        self, peer: NodeId, arcs: Sequence[Arc], moved: Callable[[], None] = lambda: None
+    ) -> int:
         """Fetch the blobs that peer holds in the arcs and this node lacks; how many.
 
+        :param moved: called whenever one has come.
         :raises Failure: the peer went away. :raises Refusal: it does not see this node there, or
             lists what it does not have.
         """
@@ -97,7 +101,9 @@ class BlobRepair:
                     if code == "full":
                         # More would only be fetched to be refused; the next pull tries again.
                         return brought
-                    brought += code == "stored"
+                    if code == "stored":
+                        brought += 1
+                        moved()
                     fruitless += code != "stored"
                     if fruitless > MAX_FRUITLESS:
                         raise ProtocolError("a listing of blobs that are not there")

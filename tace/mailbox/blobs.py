@@ -13,8 +13,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from tace.errors import NotReplica, TooMany
 from tace.ids import Arc, NodeId
+from tace.mailbox.handoff import HintedHandoff
 from tace.mailbox.rules import AdmissionRules
-from tace.seams import Counters, Procedure, Put, Store, View
+from tace.seams import Counters, Item, ItemState, Procedure, Put, Store, View
 from tace.wire.fields import MAX_LISTED, PutResult
 from tace.wire.message import Message
 from tace.wire.objects import Blob
@@ -39,12 +40,14 @@ class BlobReplica:
         clock: IReactorTime,
         counters: Counters,
         rules: AdmissionRules,
+        handoff: HintedHandoff,
     ) -> None:
         self._view = view
         self._store = store
         self._clock = clock
         self._counters = counters
         self._rules = rules
+        self._handoff = handoff
         self._under_way = 0
         self.partial = True
 
@@ -60,10 +63,16 @@ class BlobReplica:
         blob = Blob.parse(message.blob)
         if not self._view.is_candidate(self._view.own, blob.hash):
             return PutAnswer((PutResult("redirect"),), self._view.nearer_records(blob.hash))
+        if not self._handoff.allows(message.instead_of, blob.hash):
+            return PutAnswer((PutResult(NotReplica.code),))
         word = self._rules.blob_refusal(blob, self._clock.seconds())
         if word is None:
             with self._hands():
-                word = (await self.keep(blob)).code
+                put = await self.keep(blob)
+                if put.durable:
+                    item = Item(blob.hash, blob.hash, ItemState.BLOB)
+                    await self._handoff.remember(message.instead_of, [item])
+                word = put.code
         return PutAnswer((PutResult(word),))
 
     async def keep(self, blob: Blob) -> Put:

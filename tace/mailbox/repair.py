@@ -6,7 +6,7 @@ a node that lies can withhold but not destroy. What is pulled is verified like w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from tace.wire.objects import Envelope, Tombstone
 from tace.wire.peer import FetchItems, ItemField, ItemPage, Items, ListItems
 
 MAX_REFUSED_REMEMBERED = 4096
+"""Items that this node would not keep, remembered so as not to be fetched again."""
 MAX_FRUITLESS = 1024
 """Items that a peer may list in one pull and then not bring; more, and it invents them."""
 _FIELD_OVERHEAD_BYTES = 48
@@ -102,21 +103,26 @@ class Repair:
         """
         return await self._rounds.once()
 
-    async def pull(self, peer: NodeId, arcs: Sequence[Arc]) -> int:
+    async def pull(
+        self, peer: NodeId, arcs: Sequence[Arc], moved: Callable[[], None] = lambda: None
+    ) -> int:
         """Fetch what that peer holds in the arcs and this node lacks; how many items.
 
+        :param moved: called whenever some have come.
         :raises Failure: the peer went away. :raises Refusal: it does not see this node there.
         """
-        pull = _Pull()
-        for arc in arcs:
-            for records in (False, True):
-                async for items in self._reconciliation.missing(peer, arc, records=records):
-                    await self._fetch(peer, items, pull)
-        if pull.brought:
-            self._counters.count("repaired_items_total", pull.brought)
-            self._log.info(
-                "pulled {count} items from {peer}", count=pull.brought, peer=peer.hex()[:8]
-            )
+        pull = _Pull(moved)
+        try:
+            for arc in arcs:
+                for records in (False, True):
+                    async for items in self._reconciliation.missing(peer, arc, records=records):
+                        await self._fetch(peer, items, pull)
+        finally:
+            if pull.brought:
+                self._counters.count("repaired_items_total", pull.brought)
+                self._log.info(
+                    "pulled {count} items from {peer}", count=pull.brought, peer=peer.hex()[:8]
+                )
         return pull.brought
 
     async def _fetch(self, peer: NodeId, items: Sequence[Item], pull: _Pull) -> None:
@@ -248,9 +254,10 @@ class Repair:
 class _Pull:
     """What one pull has brought so far."""
 
-    __slots__ = ("brought", "fruitless", "full", "full_mailboxes")
+    __slots__ = ("_moved", "brought", "fruitless", "full", "full_mailboxes")
 
-    def __init__(self) -> None:
+    def __init__(self, moved: Callable[[], None]) -> None:
+        self._moved = moved
         self.brought = 0
         self.fruitless = 0
         self.full = False
@@ -259,6 +266,7 @@ class _Pull:
     def note(self, mailbox: bytes | None, code: str) -> None:
         if code == "stored":
             self.brought += 1
+            self._moved()
         elif code == "full":
             self.full = True
         elif code == "quota" and mailbox is not None:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
-from tace.errors import BadRecord, Malformed, TooMany, Unauthorized
+from tace.errors import BadRecord, Malformed, NotReplica, TooMany, Unauthorized
 from tace.identity.mailbox_proof import Lease, Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import MailboxId, MessageId, NodeId
+from tace.mailbox.handoff import HintedHandoff
 from tace.mailbox.rules import AdmissionRules
 from tace.mailbox.watches import WatchEntry, WatchTable
-from tace.seams import Counters, Links, Procedure, Put, Store, View
+from tace.seams import Counters, Item, ItemState, Links, Procedure, Put, Store, View
 from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, PutResult, TombstoneField, WaitingItem
 from tace.wire.message import Message
 from tace.wire.objects import Envelope, Tombstone
@@ -37,8 +38,13 @@ from tace.wire.peer import (
 )
 
 MAX_HELD = 4096
+"""News for one node whose link is too full to take it; the ids are kept, not the envelopes."""
 HOLD_SECONDS = 0.5
+"""So long held news waits before it is offered again."""
 MAX_WATCHES = 200_000
+"""Mailboxes watched for all nodes together, each at each node once."""
+MAX_WATCHES_OF_NODE = 50_000
+"""Of these, for one node: more than the two mailboxes of each of its 20,000 clients."""
 
 
 class Replica:
@@ -57,6 +63,7 @@ class Replica:
         clock: IReactorTime,
         counters: Counters,
         rules: AdmissionRules,
+        handoff: HintedHandoff,
     ) -> None:
         self._network_id = network_id
         self._view = view
@@ -65,7 +72,8 @@ class Replica:
         self._clock = clock
         self._counters = counters
         self._rules = rules
-        self._watches = WatchTable(MAX_WATCHES)
+        self._handoff = handoff
+        self._watches = WatchTable(MAX_WATCHES, MAX_WATCHES_OF_NODE)
         self._news: dict[NodeId, list[Arrival]] = {}
         self._held: dict[NodeId, dict[MessageId, Arrival]] = {}
         self._waiting_to_tell = False
@@ -104,17 +112,33 @@ class Replica:
             except Malformed:
                 verdicts.append(Malformed.code)
                 continue
-            verdicts.append(self._admit(envelope, now) or envelope)
-        puts = iter(await self.accept([v for v in verdicts if isinstance(v, Envelope)]))
+            verdicts.append(
+                self._misplaced(envelope.mailbox, message.instead_of)
+                or self._rules.refusal(envelope, now)
+                or envelope
+            )
+        admitted = [v for v in verdicts if isinstance(v, Envelope)]
+        accepted = await self.accept(admitted)
+        if message.instead_of:
+            await self._handoff.remember(
+                message.instead_of,
+                [
+                    Item(envelope.mailbox, envelope.id, ItemState.ENVELOPE)
+                    for envelope, put in zip(admitted, accepted, strict=True)
+                    if put.durable
+                ],
+            )
+        puts = iter(accepted)
         return self._answer(
             [v if isinstance(v, str) else next(puts) for v in verdicts],
             [e[1:33] for e in message.envelopes],
         )
 
-    def _admit(self, envelope: Envelope, now: float) -> str | None:
-        if not self._view.is_candidate(self._view.own, envelope.mailbox):
+    def _misplaced(self, key: bytes, member: NodeId) -> str | None:
+        """The word for why nothing under that key is taken here, for that member or for itself."""
+        if not self._view.is_candidate(self._view.own, key):
             return "redirect"
-        return self._rules.refusal(envelope, now)
+        return None if self._handoff.allows(member, key) else NotReplica.code
 
     async def accept(self, envelopes: Sequence[Envelope]) -> list[Put]:
         """Make verified envelopes durable, then tell who watches their mailboxes."""
@@ -130,36 +154,53 @@ class Replica:
     async def put_tombstones(self, peer: NodeId, message: PutTombstones) -> PutAnswer:
         self._view.learn(message.records)
         now = self._clock.seconds()
-        tombstones = [self._judge(field, now) for field in message.tombstones]
-        removals = [self._judge_removal(encoded, now) for encoded in message.removals]
-        puts = iter(
-            await self._store.put_tombstones([t for t in tombstones if not isinstance(t, str)], now)
-        )
+        member = message.instead_of
+        tombstones = [self._judge(field, member, now) for field in message.tombstones]
+        removals = [self._judge_removal(encoded, member, now) for encoded in message.removals]
+        good = [t for t in tombstones if not isinstance(t, str)]
+        good_removals = [r for r in removals if not isinstance(r, str)]
+        buried = await self._store.put_tombstones(good, now)
+        removed = await self._store.put_removals(good_removals, now)
+        if member:
+            await self._handoff.remember(
+                member,
+                [
+                    _grave(tombstone.mailbox, tombstone.id)
+                    for tombstone, put in zip(good, buried, strict=True)
+                    if put.durable
+                ]
+                + [
+                    _grave(removal.mailbox, message)
+                    for removal, put in zip(good_removals, removed, strict=True)
+                    if put.durable
+                    for message, _ in removal.items
+                ],
+            )
+        puts, more_puts = iter(buried), iter(removed)
         results: list[str | Put] = [t if isinstance(t, str) else next(puts) for t in tombstones]
-        puts = iter(
-            await self._store.put_removals([r for r in removals if not isinstance(r, str)], now)
-        )
-        results += [r if isinstance(r, str) else next(puts) for r in removals]
+        results += [r if isinstance(r, str) else next(more_puts) for r in removals]
         keys = [field.mailbox for field in message.tombstones]
         keys += [b"" if isinstance(r, str) else r.mailbox for r in removals]
         return self._answer(results, keys)
 
-    def _judge(self, field: TombstoneField, now: float) -> Tombstone | str:
-        if not self._view.is_candidate(self._view.own, field.mailbox):
-            return "redirect"
+    def _judge(self, field: TombstoneField, member: NodeId, now: float) -> Tombstone | str:
+        word = self._misplaced(field.mailbox, member)
+        if word is not None:
+            return word
         try:
             tombstone = Tombstone.parse(field.mailbox, field.tombstone)
         except Malformed as error:
             return error.code
         return self._rules.tombstone_refusal(tombstone.expires_hours, now) or tombstone
 
-    def _judge_removal(self, encoded: bytes, now: float) -> Removal | str:
+    def _judge_removal(self, encoded: bytes, member: NodeId, now: float) -> Removal | str:
         try:
             removal = Removal.parse(encoded)
         except Malformed as error:
             return error.code
-        if not self._view.is_candidate(self._view.own, removal.mailbox):
-            return "redirect"
+        word = self._misplaced(removal.mailbox, member)
+        if word is not None:
+            return word
         words = (self._rules.tombstone_refusal(expires, now) for _, expires in removal.items)
         # An item that has expired meanwhile is gone anyway and does not spoil the others.
         return next((w for w in words if w is not None and w != "expired"), None) or removal
@@ -171,12 +212,15 @@ class Replica:
             record = UserRecord.parse(message.record)
         except BadRecord as error:
             return self._answer([error.code], [b""])
-        if not self._view.is_candidate(self._view.own, record.key):
-            return self._answer(["redirect"], [record.key])
-        word = self._rules.record_refusal(record.expires_hours, now)
+        word = self._misplaced(record.key, message.instead_of)
+        word = word or self._rules.record_refusal(record.expires_hours, now)
         if word is not None:
             return self._answer([word], [record.key])
-        return self._answer([*await self._store.put_records([record], now)], [record.key])
+        (put,) = await self._store.put_records([record], now)
+        if put.durable:
+            item = Item(record.key, record.order[1], ItemState.RECORD)
+            await self._handoff.remember(message.instead_of, [item])
+        return self._answer([put], [record.key])
 
     def _answer(self, results: Sequence[str | Put], keys: Sequence[bytes]) -> PutAnswer:
         records: tuple[bytes, ...] = ()
@@ -287,3 +331,7 @@ class Replica:
         for node, arrivals in held.items():
             self._news.setdefault(node, []).extend(arrivals.values())
         self._tell()
+
+
+def _grave(mailbox: MailboxId, message: MessageId) -> Item:
+    return Item(mailbox, message, ItemState.TOMBSTONE)

@@ -1,25 +1,36 @@
 """When a replica compares itself with which of the others (page 2.4).
 
-Every peer that shares arcs is compared with in turn, a pair that stays in step ever less often.
-What a comparison is, and what it brings, is its owner's matter.
+Every peer that shares arcs is compared with in turn, a few at a time, a pair that stays in step
+ever less often. What a comparison is, and what it brings, is its owner's matter. No peer can hold
+the others up: one that brings nothing for a while loses its turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from tace.background import Periodic
+from tace.background import Periodic, background
 from tace.errors import TaceError
 from tace.ids import Arc, NodeId
 from tace.seams import Counters, View
 
 MAX_INTERVAL_FACTOR = 10
-"""A pair that stays in step is compared up to this many times less often."""
+"""A pair that stays in step, or a peer that fails, is asked up to this many times less often."""
 AFTER_CHANGE_SECONDS = 0.5
+MAX_AT_ONCE = 8
+"""Comparisons with other replicas under way at one time."""
+STALLED_SECONDS = 30.0
+"""A comparison that has brought nothing for so long is ended, and tried again later."""
+MAX_SECONDS = 600.0
+"""So long a comparison may take at most; what it has brought is kept."""
+FIRST_SECONDS = 45.0
+"""A node that joins waits so long for its peers; then it goes on, and says that it is partial."""
 
 
 class Reader(Protocol):
@@ -32,8 +43,9 @@ class ComparisonRounds:
     """Compares with every peer, again and again.
 
     :param what: what is compared, ``items`` or ``blobs``: for metrics and logs.
-    :param pull: brings over what a peer has in the arcs and this node lacks; how many items. A
-        :class:`TaceError` is the peer's fault, or the disk's: it is asked again before long.
+    :param pull: brings over what a peer has in the arcs and this node lacks; how many items. It
+        calls its third argument whenever some have come. A :class:`TaceError` is the peer's fault,
+        or the disk's: it is asked again before long.
     :param reader: told whether enough peers have been compared with for whole answers.
     :param interval_seconds: time between two comparisons with the same peer.
     """
@@ -41,7 +53,7 @@ class ComparisonRounds:
     def __init__(
         self,
         what: str,
-        pull: Callable[[NodeId, Sequence[Arc]], Awaitable[int]],
+        pull: Callable[[NodeId, Sequence[Arc], Callable[[], None]], Coroutine[Any, Any, int]],
         reader: Reader,
         *,
         view: View,
@@ -58,8 +70,12 @@ class ComparisonRounds:
         self._random = random
         self._counters = counters
         self._interval = interval_seconds
-        self._in_step: dict[NodeId, _InStep] = {}
+        self._compared: dict[NodeId, _Compared] = {}
+        self._queue: dict[NodeId, tuple[Arc, ...]] = {}
+        self._running: dict[NodeId, _Turn] = {}
+        self._idle: list[Deferred[None]] = []
         self._alone = True
+        self._stopped = False
         self._rounds = Periodic(f"repair of {what}", clock, self._until_next, self._round)
 
     def start(self) -> None:
@@ -67,7 +83,12 @@ class ComparisonRounds:
         self._rounds.start(delay=AFTER_CHANGE_SECONDS)
 
     async def stop(self) -> None:
+        """No further comparison; returns when those under way, which are cancelled, have ended."""
+        self._stopped = True
+        self._queue.clear()
         await self._rounds.stop()
+        for running in list(self._running.values()):
+            running.cancel()
 
     def soon(self) -> None:
         """Who shares which arcs may have changed."""
@@ -79,26 +100,46 @@ class ComparisonRounds:
 
     def lost_touch(self, node: NodeId) -> None:
         """The link to it went away: either side may have missed something."""
-        self._in_step.pop(node, None)
+        self._compared.pop(node, None)
+        if node in self._running:
+            self._running[node].outdated = True
 
     async def once(self) -> bool:
         """Compare every arc with every living peer once; True when all of them answered.
 
-        The reader's answers are whole as soon as enough of them have.
+        The reader's answers are whole as soon as enough of them have. Peers that take longer than
+        FIRST_SECONDS are not waited for; they go on.
         """
-        complete = True
         shared = self._arcs_by_peer()
         self._alone = not shared
         for peer, arcs in shared.items():
-            complete = await self._pull_and_note(peer, arcs) and complete
+            if peer not in self._running:
+                self._queue[peer] = arcs
+        self._begin()
+        if self._running:
+            await self._idle_or_timeout(FIRST_SECONDS)
         self._look_whole()
-        return complete
+        return all(
+            (done := self._compared.get(peer)) is not None and done.answered for peer in shared
+        )
+
+    async def _idle_or_timeout(self, seconds: float) -> None:
+        """Until nothing is compared any more, or that much time has passed."""
+        idle: Deferred[None] = Deferred()
+        self._idle.append(idle)
+        timer = self._clock.callLater(seconds, idle.callback, None)
+        try:
+            await idle
+        finally:
+            self._idle.remove(idle)
+            if timer.active():
+                timer.cancel()
 
     def _look_whole(self) -> None:
         """Reads are whole once as many others have been asked as meet every write quorum."""
         if not self._reader.partial:
             return
-        asked = {peer for peer, in_step in self._in_step.items() if in_step.arcs}
+        asked = {peer for peer, compared in self._compared.items() if compared.answered}
         own = self._view.own
         self._reader.partial = any(
             sum(node in asked for node in replica_set.members if node != own)
@@ -110,19 +151,26 @@ class ComparisonRounds:
     async def _round(self) -> None:
         now = self._clock.seconds()
         shared = self._arcs_by_peer()
-        for gone in [peer for peer in self._in_step if peer not in shared]:
-            del self._in_step[gone]
-        for peer, arcs in shared.items():
-            known = self._in_step.get(peer)
-            if known is None or known.arcs != arcs or known.next_at <= now:
-                await self._pull_and_note(peer, arcs)
+        for gone in [peer for peer in self._compared if peer not in shared]:
+            del self._compared[gone]
+        self._queue = {
+            peer: arcs
+            for peer, arcs in shared.items()
+            if peer not in self._running
+            and (
+                (known := self._compared.get(peer)) is None
+                or known.arcs != arcs
+                or known.next_at <= now
+            )
+        }
+        self._begin()
         self._look_whole()
         self._counters.gauge("repair_peers", len(shared), what=self._what)
 
     def _until_next(self) -> float:
         now = self._clock.seconds()
-        due = min((s.next_at for s in self._in_step.values()), default=now + self._interval)
-        return max(1.0, due - now)
+        waiting = (c.next_at for peer, c in self._compared.items() if peer not in self._running)
+        return max(1.0, min(waiting, default=now + self._interval) - now)
 
     def _arcs_by_peer(self) -> dict[NodeId, tuple[Arc, ...]]:
         """Which arcs this node shares with which living peer, neighbouring ones joined."""
@@ -135,32 +183,94 @@ class ComparisonRounds:
                     shared.setdefault(peer, []).append(arc)
         return {peer: tuple(_joined(shared[peer])) for peer in sorted(shared)}
 
-    async def _pull_and_note(self, peer: NodeId, arcs: tuple[Arc, ...]) -> bool:
+    # -- a few at a time -------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        while self._queue and len(self._running) < MAX_AT_ONCE and not self._stopped:
+            peer = next(iter(self._queue))
+            arcs = self._queue.pop(peer)
+            turn = self._running[peer] = _Turn(self._clock)
+            background(f"repair of {self._what}", self._compare(peer, arcs, turn))
+
+    async def _compare(self, peer: NodeId, arcs: tuple[Arc, ...], turn: _Turn) -> None:
         try:
-            brought = await self._pull(peer, arcs)
+            brought = await turn.run(self._pull(peer, arcs, turn.moved))
         except TaceError as error:
             # The peer's fault, or the disk's: the others are asked all the same.
-            self._counters.count("repair_failures_total", reason=error.code, what=self._what)
-            self._in_step[peer] = _InStep((), self._clock.seconds() + self._interval / 6, 1)
-            return False
-        before = self._in_step.get(peer)
+            self._failed(peer, arcs, error.code)
+        except CancelledError:
+            self._failed(peer, arcs, "stalled")
+        else:
+            if not turn.outdated:
+                self._succeeded(peer, arcs, brought)
+        finally:
+            turn.end()
+            del self._running[peer]
+            self._begin()
+            if not self._running:
+                for idle in list(self._idle):
+                    idle.callback(None)
+        self._look_whole()
+        self._rounds.soon(AFTER_CHANGE_SECONDS if turn.outdated else self._until_next())
+
+    def _failed(self, peer: NodeId, arcs: tuple[Arc, ...], code: str) -> None:
+        self._counters.count("repair_failures_total", reason=code, what=self._what)
+        before = self._compared.get(peer)
         factor = 1
-        if before is not None and not brought and before.arcs == arcs:
+        if before is not None and not before.answered and before.arcs == arcs:
+            factor = min(before.factor * 2, MAX_INTERVAL_FACTOR)
+        self._compared[peer] = _Compared(
+            arcs, self._clock.seconds() + self._interval / 6 * factor, factor, answered=False
+        )
+
+    def _succeeded(self, peer: NodeId, arcs: tuple[Arc, ...], brought: int) -> None:
+        before = self._compared.get(peer)
+        factor = 1
+        if before is not None and before.answered and not brought and before.arcs == arcs:
             factor = min(before.factor * 2, MAX_INTERVAL_FACTOR)
         wait = self._interval * factor * self._random.uniform(0.75, 1.25)
-        self._in_step[peer] = _InStep(arcs, self._clock.seconds() + wait, factor)
-        return True
+        self._compared[peer] = _Compared(arcs, self._clock.seconds() + wait, factor, answered=True)
 
 
-class _InStep:
-    """When a peer was last in step over which arcs, and when to look again."""
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """The last comparison with a peer: over which arcs, and when the next one is due."""
 
-    __slots__ = ("arcs", "factor", "next_at")
+    arcs: tuple[Arc, ...]
+    next_at: float
+    factor: int
+    answered: bool
 
-    def __init__(self, arcs: tuple[Arc, ...], next_at: float, factor: int) -> None:
-        self.arcs = arcs
-        self.next_at = next_at
-        self.factor = factor
+
+class _Turn:
+    """A comparison under way, and its bounds in time."""
+
+    __slots__ = ("_clock", "_ends_at", "_timer", "_work", "outdated")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.outdated = False
+        """Something may have been missed since it began: it proves nothing."""
+        self._clock = clock
+        self._ends_at = clock.seconds() + MAX_SECONDS
+        self._timer = clock.callLater(STALLED_SECONDS, self.cancel)
+        self._work: Deferred[int] = Deferred()
+
+    def run(self, pull: Coroutine[Any, Any, int]) -> Deferred[int]:
+        self._work = Deferred.fromCoroutine(pull)
+        return self._work
+
+    def moved(self) -> None:
+        """It has brought something: it may go on for a while."""
+        left = self._ends_at - self._clock.seconds()
+        if self._timer.active():
+            self._timer.reset(min(STALLED_SECONDS, max(0.0, left)))
+
+    def cancel(self) -> None:
+        self._work.cancel()
+
+    def end(self) -> None:
+        if self._timer.active():
+            self._timer.cancel()
 
 
 def _joined(arcs: Sequence[Arc]) -> list[Arc]:

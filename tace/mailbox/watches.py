@@ -18,10 +18,12 @@ class WatchTable:
     """Watches by mailbox and by node.
 
     :param max_watches: over this, :meth:`add` answers False.
+    :param max_per_node: the same for one node, so that none can take all; by default, no less.
     """
 
-    def __init__(self, max_watches: int) -> None:
+    def __init__(self, max_watches: int, max_per_node: int | None = None) -> None:
         self._max = max_watches
+        self._max_per_node = max_watches if max_per_node is None else max_per_node
         self._by_mailbox: dict[MailboxId, dict[NodeId, WatchEntry]] = {}
         self._by_node: dict[NodeId, dict[MailboxId, None]] = {}
         self._count = 0
@@ -32,7 +34,7 @@ class WatchTable:
     def add(self, node: NodeId, mailbox: MailboxId, entry: WatchEntry) -> bool:
         watchers = self._by_mailbox.get(mailbox, {})
         if node not in watchers:
-            if self._count >= self._max:
+            if self._count >= self._max or len(self._by_node.get(node, ())) >= self._max_per_node:
                 return False
             self._count += 1
         self._by_mailbox.setdefault(mailbox, watchers)[node] = entry

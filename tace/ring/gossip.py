@@ -7,7 +7,7 @@ times; now and then the whole membership is compared with a random member's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from math import ceil, log10
+from math import ceil, inf, log10
 from random import Random
 from typing import Any
 
@@ -31,8 +31,13 @@ IDLE_SECONDS = 60.0
 RENEWAL_SECONDS = 8 * 3600
 SAVE_SECONDS = 5.0
 MAX_RUMOURS = 4096
+"""Records of nodes that are being passed on."""
 SEEDS_ASKED = 4
 REMEMBERED_ASKED = 8
+MAX_SUSPECTS = 4096
+"""Nodes whose dial failed once and that are dialled once more."""
+SUSPECT_SECONDS = 30.0
+"""A second dial that fails so soon after a first one is a death; later it is a first one again."""
 FIND_SECONDS = 10.0
 """Whoever has not told everything by then goes on telling while the node starts."""
 
@@ -69,6 +74,7 @@ class Gossip:
         self._seeds = tuple(seeds)
         self._rumours: dict[NodeId, int] = {}
         self._heard: dict[NodeId, float] = {}
+        self._suspects: dict[NodeId, float] = {}
         self._unsaved: dict[NodeId, None] = {}
         self._spread = Periodic(
             "gossip",
@@ -174,19 +180,18 @@ class Gossip:
         return True
 
     async def _probe_round(self) -> None:
-        """Ask one dead node whether it is back; a node that is alone asks its seeds too."""
+        """Ask one node that is gone whether it is back; a node that is alone asks its seeds too."""
         gone = self._membership.forget_expired(self._links.up())
         for node in gone:
             self._heard.pop(node, None)
         if gone:
             await self._store.forget_peers(gone)
-        dead = self._membership.dead()
-        if dead:
-            node = self._random.choice(dead)
-            try:
-                await self._links.call(node, Ping())
+        missed = self._membership.gone()
+        if missed:
+            node = self._random.choice(missed)
+            if await self._ping(node):
                 self._membership.heard(node)
-            except (Failure, Refusal):
+            else:
                 self._counters.count("dead_probes_total")
         if self._membership.alone:
             await self.find_peers(())
@@ -197,6 +202,7 @@ class Gossip:
         if not self._membership.is_current(record):
             return
         self._membership.take_in(record)
+        self._suspects.pop(record.node_id, None)
         self._membership.heard(record.node_id)
         difference = self._links.clock_difference_seconds(record.node_id)
         if difference is not None:
@@ -210,7 +216,23 @@ class Gossip:
         """Not a death yet: the links dial again, and say ``unreachable`` when that fails."""
 
     def unreachable(self, node: NodeId) -> None:
-        self._membership.found_dead(node)
+        """One dial that fails is an accident; it is dialled once more before it counts as dead."""
+        now = self._clock.seconds()
+        suspected = self._suspects.pop(node, -inf)
+        if now - suspected <= SUSPECT_SECONDS:
+            self._membership.found_dead(node)
+        elif not self._membership.is_dead(node):
+            if len(self._suspects) >= MAX_SUSPECTS:
+                del self._suspects[next(iter(self._suspects))]
+            self._suspects[node] = now
+            background("dial once more", self._ping(node))
+
+    async def _ping(self, node: NodeId) -> bool:
+        try:
+            await self._links.call(node, Ping())
+        except (Failure, Refusal):
+            return False
+        return True
 
     # -- rumours ---------------------------------------------------------------------------------
 
@@ -245,7 +267,7 @@ class Gossip:
         return Records(tuple(record.encoded for record in found if record is not None))
 
     async def _on_get_members(self, peer: NodeId, message: GetMembers) -> Members:
-        records = [r for r in self._membership.living() if r.node_id > message.after]
+        records = [r for r in self._membership.expected() if r.node_id > message.after]
         page = tuple(MemberField(r.node_id, *r.freshness) for r in records[:MAX_LISTED])
         return Members(page, more=len(records) > len(page))
 
@@ -270,7 +292,7 @@ class Gossip:
         )
         better = [
             record.encoded
-            for record in self._membership.living()
+            for record in self._membership.expected()
             if record.freshness > theirs.get(record.node_id, (-1, -1))
         ]
         for start in range(0, len(better), RECORDS_PER_FRAME):

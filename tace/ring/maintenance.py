@@ -16,7 +16,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tace.background import Periodic
-from tace.errors import Failure, Refusal, Unauthorized
+from tace.errors import (
+    Failure,
+    LocalExhaustion,
+    RateLimited,
+    Refusal,
+    TooMany,
+    Unauthorized,
+)
+from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId, Place, Position, between
 from tace.ring.gossip import Gossip
 from tace.ring.membership import Membership
@@ -33,6 +41,7 @@ from tace.wire.peer import Done, GetRing, Notify, Ring
 
 GUARDED_SUCCESSORS = 2
 MAX_STEPS_PER_ROUND = 16
+"""Nodes asked one after the other in one round of stabilising one position."""
 MAX_HASTY_ROUNDS = 64
 """How many quick rounds an event brings at most, while lists still disagree with what is known."""
 
@@ -87,6 +96,7 @@ class RingMaintenance:
             self._round,
         )
         membership.when_changed(self._disturbed)
+        membership.when_news(self._heard_news)
 
     def procedures(self) -> dict[type[Message], Procedure]:
         return {GetRing: self._on_get_ring, Notify: self._on_notify}
@@ -173,6 +183,11 @@ class RingMaintenance:
         self._settled = False
         self._haste = MAX_HASTY_ROUNDS
         self._rounds.soon(self._after_event)
+
+    def _heard_news(self, record: NodeRecord) -> None:
+        """Who says that it goes is passed over now: there is nothing to wait for or confirm."""
+        if self._membership.is_dead(record.node_id):
+            self._rounds.soon()
 
     async def _round(self) -> None:
         self._settled = True
@@ -337,7 +352,9 @@ class RingMaintenance:
     async def _ask(self, place: Place) -> Ring | None:
         """The snapshot of a place, over its own link; None when it does not answer.
 
-        Repeated asking costs a few bytes: an unchanged snapshot is not sent again.
+        Repeated asking costs a few bytes: an unchanged snapshot is not sent again. Who is too busy
+        to answer lives, and counts with its last snapshot; so does one that this node itself has
+        no room to dial.
         """
         if place.node == self._own:
             return self._ring_of(place.number) if place.number in self._pointers else None
@@ -348,6 +365,8 @@ class RingMaintenance:
             ring = await self._links.call(
                 place.node, GetRing(place.number, known.digest if known is not None else b"")
             )
+        except (RateLimited, TooMany, LocalExhaustion):
+            return known
         except Refusal:
             return None
         except Failure:

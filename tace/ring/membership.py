@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from math import inf
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tace.errors import BadRecord
@@ -18,6 +17,7 @@ from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import Arc, NodeId
 from tace.ring.placement import ASKERS_PER_REPLICA, CANDIDATES_PER_REPLICA, Placement
+from tace.ring.presence import Presence
 from tace.ring.table import RoutingTable
 from tace.seams import Counters, ReplicaSet
 from tace.wire.fields import MAX_REDIRECT_RECORDS
@@ -25,6 +25,7 @@ from tace.wire.fields import MAX_REDIRECT_RECORDS
 RECORD_LIFETIME_SECONDS = 24 * 3600
 CLOCK_TOLERANCE_SECONDS = 3600
 MAX_AHEAD_SECONDS = RECORD_LIFETIME_SECONDS + CLOCK_TOLERANCE_SECONDS
+"""How far ahead the expiry of a node's record may lie."""
 MAX_POSITIONS_ASKED = 1024
 """An arc that spans more positions than this is nobody's to reconcile in one request."""
 
@@ -45,7 +46,7 @@ class OwnDescription:
 
 
 class Membership:
-    """The routing table and the verdicts of death, kept together.
+    """The routing table and the verdicts on who is here, kept together.
 
     Implements :class:`~tace.seams.View`, :class:`~tace.seams.AddressBook` and
     :class:`~tace.seams.OwnRecord`.
@@ -75,19 +76,23 @@ class Membership:
         self._sequence = 0
         self._clock = clock
         self._counters = counters
-        self._ages = (repair_after_seconds, forget_after_seconds)
         self._table = RoutingTable(table_capacity)
         self._encodings: set[bytes] = set()
-        self._died: dict[NodeId, float] = {}
-        self._unfit: set[NodeId] = set()
-        self._ageing: set[IDelayedCall] = set()
-        self._stopped = False
+        self._full: set[NodeId] = set()
         self._view_listeners: list[Callable[[], None]] = []
         self._news_listeners: list[Callable[[NodeRecord], None]] = []
+        self._presence = Presence(
+            clock,
+            self._changed,
+            repair_after_seconds=repair_after_seconds,
+            forget_after_seconds=forget_after_seconds,
+        )
         self._placement = Placement(
             self._table,
             replicas,
-            self._gone_for,
+            self._presence.gone_for,
+            is_absent=self._presence.is_gone,
+            is_full=self._full.__contains__,
             repair_after_seconds=repair_after_seconds,
             forget_after_seconds=forget_after_seconds,
         )
@@ -96,10 +101,7 @@ class Membership:
         self._encodings.add(self.current.encoded)
 
     def stop(self) -> None:
-        self._stopped = True
-        for timer in self._ageing:
-            timer.cancel()
-        self._ageing.clear()
+        self._presence.stop()
 
     # -- own record ------------------------------------------------------------------------------
 
@@ -141,40 +143,47 @@ class Membership:
     def record_of(self, node: NodeId) -> NodeRecord | None:
         return self._table.get(node)
 
+    def expected(self) -> list[NodeRecord]:
+        """Every known node that was not found dead, by id: those that are here or away."""
+        there = (r for r in self._table if not self._presence.is_dead(r.node_id))
+        return sorted(there, key=lambda record: record.node_id)
+
     def living(self) -> list[NodeRecord]:
-        """Every known node that has not been found dead, this one included, by id."""
-        alive = (record for record in self._table if record.node_id not in self._died)
-        return sorted(alive, key=lambda record: record.node_id)
+        """Every known node that is neither dead nor away, this one included, by id."""
+        here = (r for r in self._table if not self._presence.is_gone(r.node_id))
+        return sorted(here, key=lambda record: record.node_id)
 
     def others_living(self) -> list[NodeId]:
         return [record.node_id for record in self.living() if record.node_id != self.own]
 
     @property
     def alone(self) -> bool:
-        """Is no other node known to live?"""
-        return len(self._table) - len(self._died) <= 1
+        """Is no other node known to be here?"""
+        return len(self._table) - self._presence.gone_count <= 1
+
+    def gone(self) -> list[NodeId]:
+        """The nodes found dead and not heard of since, and those that are away, by id."""
+        return sorted([*self._presence.dead(), *self._presence.away()])
 
     def dead(self) -> list[NodeId]:
         """The nodes found dead and not heard of since, by id."""
-        return sorted(self._died)
+        return self._presence.dead()
 
     def is_dead(self, node: NodeId) -> bool:
-        return node in self._died
+        return self._presence.is_gone(node)
+
+    def is_full(self, node: NodeId) -> bool:
+        return node in self._full
 
     def dead_for(self, node: NodeId) -> float | None:
         """Seconds since it was found dead; None for a living one."""
-        died = self._died.get(node)
-        return None if died is None else self._clock.seconds() - died
-
-    def _gone_for(self, node: NodeId) -> float | None:
-        """As placement sees it: a node whose clock is unfit was never there."""
-        return inf if node in self._unfit else self.dead_for(node)
+        return self._presence.dead_for(node)
 
     def clock_seen(self, node: NodeId, difference_seconds: float) -> None:
         """Its hello told its time; an hour off it cannot judge expiries, and is no replica."""
-        if (abs(difference_seconds) >= CLOCK_TOLERANCE_SECONDS) == (node in self._unfit):
+        unfit = abs(difference_seconds) >= CLOCK_TOLERANCE_SECONDS
+        if not self._presence.clock_unfit(node, unfit):
             return
-        self._unfit ^= {node}
         self._log.warn(
             "the clock of node {node} is {difference} s off ours",
             node=node.hex()[:8],
@@ -191,6 +200,9 @@ class Membership:
         self, node: NodeId, key: bytes, per_replica: int = CANDIDATES_PER_REPLICA
     ) -> bool:
         return node in self._placement.candidates(key, per_replica)
+
+    def candidates(self, key: bytes) -> tuple[NodeId, ...]:
+        return self._placement.candidates(key)
 
     def may_ask_about(self, node: NodeId, arc: Arc) -> bool:
         """The rule for reconciliation and fetches: within the first 2N, for all of the arc."""
@@ -270,44 +282,35 @@ class Membership:
             return False
         if known is not None:
             self._encodings.discard(known.encoded)
-            if record.boot > known.boot:
-                # It has started again since it was found dead.
-                self._died.pop(record.node_id, None)
         self._encodings.add(record.encoded)
+        self._note_word(record, restarted=known is not None and record.boot > known.boot)
         for listener in self._news_listeners:
             listener(record)
         self._changed()
         return True
 
+    def _note_word(self, record: NodeRecord, *, restarted: bool) -> None:
+        """What it says of itself; of itself this node knows better whether it is here."""
+        if record.node_id != self.own:
+            self._presence.told(record, restarted=restarted)
+        if record.full:
+            self._full.add(record.node_id)
+        else:
+            self._full.discard(record.node_id)
+
     def heard(self, node: NodeId) -> None:
         """It has just proved that it lives."""
-        if self._died.pop(node, None) is not None:
+        if self._presence.heard(node):
             self._log.info("node {node} is back", node=node.hex()[:8])
             self._changed()
 
     def found_dead(self, node: NodeId) -> None:
         """No address of it answers."""
-        if node not in self._table or node in self._died or node == self.own:
+        if node not in self._table or node == self.own or not self._presence.found_dead(node):
             return
-        self._died[node] = self._clock.seconds()
         self._counters.count("deaths_total")
         self._log.info("node {node} does not answer any more", node=node.hex()[:8])
-        for age in self._ages:
-            # Replica sets change when it passes these ages, not only now.
-            self._call_at_age(age, node)
         self._changed()
-
-    def _call_at_age(self, age_seconds: float, node: NodeId) -> None:
-        if self._stopped:
-            return
-
-        def aged() -> None:
-            self._ageing.discard(timer)
-            if node in self._died:
-                self._changed()
-
-        timer = self._clock.callLater(age_seconds, aged)
-        self._ageing.add(timer)
 
     def forget_expired(self, linked: Collection[NodeId] = ()) -> list[NodeId]:
         """Drop nodes whose records are over, dead or never met; which.
@@ -324,7 +327,8 @@ class Membership:
         for record in over:
             self._encodings.discard(record.encoded)
             self._table.remove(record.node_id)
-            self._died.pop(record.node_id, None)
+            self._presence.forget(record.node_id)
+            self._full.discard(record.node_id)
         if over:
             self._changed()
         return [record.node_id for record in over]

@@ -13,7 +13,7 @@ from itertools import islice
 from tace.identity.node_record import NodeRecord
 from tace.ids import Arc, NodeId
 from tace.ring.table import RoutingTable
-from tace.seams import ReplicaSet
+from tace.seams import ReplicaSet, StandIn
 
 CANDIDATES_PER_REPLICA = 3
 ASKERS_PER_REPLICA = 2
@@ -59,7 +59,9 @@ class Placement:
     """Replica sets over a routing table, remembered until the view changes.
 
     :param replicas: N.
-    :param dead_for: how many seconds ago a node died, or None for a live one.
+    :param dead_for: how many seconds ago a node died, or None for one whose place is kept.
+    :param is_absent: is it dead, or away for a while?
+    :param is_full: does it say that it takes nothing new?
     :param repair_after_seconds: a node dead this long is replaced by the next candidate.
     :param forget_after_seconds: a node dead this long no longer counts in n.
     """
@@ -70,19 +72,23 @@ class Placement:
         replicas: int,
         dead_for: Callable[[NodeId], float | None],
         *,
+        is_absent: Callable[[NodeId], bool],
+        is_full: Callable[[NodeId], bool],
         repair_after_seconds: float,
         forget_after_seconds: float,
     ) -> None:
         self._table = table
         self.replicas = replicas
         self._dead_for = dead_for
+        self._is_absent = is_absent
+        self._is_full = is_full
         self._repair_after = repair_after_seconds
         self._forget_after = forget_after_seconds
         self._sets: dict[int, ReplicaSet] = {}
         self._candidates: dict[int, tuple[NodeId, ...]] = {}
 
     def forget_cached(self) -> None:
-        """Call when a node came, went, died or crossed one of the two ages."""
+        """Call when a node came, went, died, filled up or crossed one of the two ages."""
         self._sets.clear()
         self._candidates.clear()
 
@@ -121,7 +127,27 @@ class Placement:
         patience = 0.0 if few else self._repair_after
         living = [r for r in records if self._alive(r.node_id, patience)]
         holders = choose(living, self.replicas)
-        return ReplicaSet(members, holders)
+        return ReplicaSet(members, holders, self._stand_ins(members, holders, records))
+
+    def _stand_ins(
+        self,
+        members: Sequence[NodeId],
+        holders: Sequence[NodeId],
+        candidates: Sequence[NodeRecord],
+    ) -> tuple[StandIn, ...]:
+        """Who takes new copies for each member that cannot: holders that are no members come
+        first, then the next candidates clockwise."""
+        unable = [node for node in members if self._is_absent(node) or self._is_full(node)]
+        if not unable:
+            return ()
+        others = [*holders, *(record.node_id for record in candidates)]
+        free = (
+            node
+            for node in dict.fromkeys(others)
+            if node not in members and not self._is_absent(node) and not self._is_full(node)
+        )
+        pairs = zip(free, unable, strict=False)
+        return tuple(StandIn(node, member, self._is_absent(member)) for node, member in pairs)
 
     def arcs_held_by(self, node: NodeId) -> list[tuple[Arc, ReplicaSet]]:
         """The arcs between neighbouring positions whose keys ``node`` keeps, each with its set.

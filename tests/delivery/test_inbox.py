@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tace.delivery import inbox as inbox_module
 from tace.delivery.feed import Feed
-from tace.delivery.inbox import BODY_WAIT_SECONDS, FETCH_AGAIN_SECONDS, Inbox
+from tace.delivery.inbox import BODY_WAIT_SECONDS, FETCH_AGAIN_SECONDS, Inbox, NameRoom
 from tace.errors import TimedOut, Unauthorized
 from tace.ids import MessageId, NodeId
 from tace.wire.fields import WaitingItem
@@ -75,12 +75,13 @@ class InboxTestCase(SynchronousTestCase):
         self.pushed: list[MessageId] = []
         self.caught_up: list[bool] = []
 
-    def inbox(self, window: int = 64) -> Inbox:
+    def inbox(self, window: int = 64, room: NameRoom | None = None) -> Inbox:
         return Inbox(
             lambda body: self.pushed.append(Envelope.parse(body).id),
             lambda mailbox, complete: self.caught_up.append(complete),
             clock=self.clock,
             window=window,
+            room=room,
         )
 
     def list(self, inbox: Inbox, source: NodeId, ids: Sequence[MessageId]) -> None:
@@ -263,6 +264,52 @@ class LyingTests(InboxTestCase):
         self.assertEqual(self.caught_up, [False])
 
 
+class RoomTests(InboxTestCase):
+    """What all clients of a node may have remembered for them."""
+
+    def test_many_clients_that_never_ack(self) -> None:
+        """They share a bound; beyond it each has as many names as its window holds."""
+        room = NameRoom(100)
+        greedy = [self.inbox(4, room) for _ in range(10)]
+        for inbox in greedy:
+            self.list(inbox, A, [invented(number) for number in range(1000)])
+        self.assertEqual(len(greedy[0]._queue), 100)
+        self.assertEqual({len(inbox._queue) for inbox in greedy[1:]}, {4})
+        self.assertEqual(room.held, 100 + 9 * 4)
+        for inbox in greedy:
+            inbox.close()
+        self.assertEqual(room.held, 0)
+
+    def test_an_honest_client_among_them(self) -> None:
+        """Gets all that waits for it, so many at a time, and has it listed again."""
+        room = NameRoom(0)
+        inbox = self.inbox(4, room)
+        inbox.begin(BOX.id)
+        self.list(inbox, A, IDS)
+        inbox.listed(self.feed, True)
+        while len(self.pushed) < len(IDS):
+            before = len(self.pushed)
+            while self.feed.asked:
+                self.feed.answer(self.feed.asked[0][0])
+            if self.feed.told_again:
+                self.feed.told_again.clear()
+                self.list(inbox, A, IDS)
+            inbox.release(self.pushed[-4:])
+            self.assertLessEqual(room.held, 4)
+            self.assertTrue(len(self.pushed) > before or self.feed.asked or self.feed.told_again)
+        self.assertEqual(sorted(self.pushed), sorted(IDS))
+        self.assertEqual(room.held, 0)
+
+    def test_a_client_that_never_acks(self) -> None:
+        """Is pushed its window; of the rest, bodies are kept for a window, names for so many."""
+        inbox = self.inbox(8)
+        for number in range(len(LETTERS)):
+            self.arrive(inbox, A, number)
+        self.assertEqual(len(self.pushed), 8)
+        self.assertEqual(sum(1 for queued in inbox._queue.values() if queued.body), 8)
+        self.assertEqual(len(inbox._queue), len(LETTERS) - 8)
+
+
 class FailingTests(InboxTestCase):
     """Replicas that give no answer."""
 
@@ -364,3 +411,36 @@ class CloseTests(InboxTestCase):
         self.assertEqual((self.pushed, self.caught_up, self.feed.asked), ([], [], []))
         self.assertEqual((inbox._queue, inbox._named, inbox._ready), ({}, {}, {}))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class LateBodyTests(InboxTestCase):
+    """Ids come from one replica, bodies later from another (a busy disk)."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.window = self.inbox()
+        self.fetched = 0
+
+    def come(self, number: int, seconds_apart: float) -> bool:
+        """One message: the word, then the body. True when it had to be fetched."""
+        letter = LETTERS[number]
+        word = Arrival(BOX.id, letter.id, letter.expires_hours)
+        self.window.arrived(self.feed, A, word)
+        self.clock.advance(seconds_apart)
+        fetched = bool(self.feed.asked)
+        if fetched:
+            self.feed.answer(A)
+        whole = Arrival(BOX.id, letter.id, letter.expires_hours, letter.encoded)
+        self.window.arrived(self.feed, B, whole)
+        self.window.release([letter.id])
+        return fetched
+
+    def test_waited_for_once_it_is_known_how_late_they_are(self) -> None:
+        fetched = [self.come(number, 0.2) for number in range(10)]
+        self.assertEqual(fetched, [True] + [False] * 9)
+        self.assertEqual(self.pushed, IDS[:10])
+
+    def test_fetched_soon_again_when_they_have_been_quick(self) -> None:
+        for number in range(38):
+            self.come(number, 0.2 if number == 0 else 0.0)
+        self.assertTrue(self.come(38, BODY_WAIT_SECONDS))

@@ -162,7 +162,7 @@ class FailingTests(DeliveryTestCase):
         self.assertEqual(self.sent(0, self.letter(9), within=0.1).state, "too-many")
         for deferred in waiting:
             self.network.result(deferred)
-        self.assertEqual(writer._undecided, 0)
+        self.assertEqual(len(writer._undecided), 0)
         self.assertEqual(writer._batches, {})
         decisions = [c for c in self.network.clock.getDelayedCalls() if "decide" in str(c)]
         self.assertEqual(decisions, [])

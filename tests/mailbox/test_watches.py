@@ -47,6 +47,17 @@ class WatchTests(SynchronousTestCase):
         table.remove(NODES[0], MAILBOXES[1])
         self.assertTrue(table.add(NODES[1], MAILBOXES[0], until(9.0)))
 
+    def test_no_node_takes_all(self) -> None:
+        """One that watches as much as it may hears no; the others do not."""
+        table = WatchTable(4, 2)
+        for mailbox in MAILBOXES[:2]:
+            self.assertTrue(table.add(NODES[0], mailbox, until(9.0)))
+        self.assertFalse(table.add(NODES[0], MAILBOXES[2], until(9.0)))
+        self.assertTrue(table.add(NODES[0], MAILBOXES[0], until(99.0)))
+        self.assertTrue(table.add(NODES[1], MAILBOXES[2], until(9.0)))
+        table.remove(NODES[0], MAILBOXES[1])
+        self.assertTrue(table.add(NODES[0], MAILBOXES[2], until(9.0)))
+
     def test_a_lost_link_takes_only_its_own_watches(self) -> None:
         """Every mailbox of that node, nobody else's."""
         table = WatchTable(10)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.errors import Unauthorized
+from tace.errors import LocalExhaustion, RateLimited, Refusal, TooMany, Unauthorized
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
-from tace.ids import Place, between, distance
+from tace.ids import NodeId, Place, between, distance
 from tace.ring.maintenance import RingMaintenance
 from tace.ring.pointers import Pointers
 from tace.wire.fields import PlaceField
@@ -151,6 +151,47 @@ class LyingTests(MaintenanceTestCase):
         heads = {p.successor.node for p in self.node.core.ring.snapshot() if p.successor}
         self.assertNotIn(self.liar.id, heads)
         self.answer_with(lambda ring: ring)
+
+
+class BusyTests(MaintenanceTestCase):
+    """A neighbour that has no time keeps its place."""
+
+    def test_asked_too_often(self) -> None:
+        for refusal in (RateLimited("later", retry_after_ms=50), TooMany("later")):
+            self.assertTrue(self.keeps_its_neighbours(refusal), refusal.code)
+
+    def test_no_room_for_another_connection_here(self) -> None:
+        real = self.node.raw_links.call
+
+        def call(node: NodeId, request: Any, **options: Any) -> Deferred[Any]:
+            return (
+                fail(LocalExhaustion("EMFILE"))
+                if isinstance(request, GetRing)
+                else real(node, request, **options)
+            )
+
+        self.patch(self.node.raw_links, "call", call)
+        before = self.named()
+        self.disturb()
+        self.assertEqual(self.named(), before)
+
+    def test_one_that_does_not_know_the_place(self) -> None:
+        """Is no neighbour: what the two tests above see is not just any refusal."""
+        self.assertFalse(self.keeps_its_neighbours(Unauthorized("not mine")))
+
+    def keeps_its_neighbours(self, refusal: Refusal) -> bool:
+        before = self.named()
+
+        async def refuse(peer: bytes, message: GetRing) -> Message:
+            raise refusal
+
+        honest = self.liar.raw_links._procedures
+        self.liar.raw_links._procedures = {**honest, GetRing: refuse}
+        self.disturb()
+        kept = self.named() == before
+        self.liar.raw_links._procedures = honest
+        self.disturb()
+        return kept
 
 
 class NotifyTests(MaintenanceTestCase):

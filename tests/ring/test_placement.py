@@ -1,5 +1,7 @@
 """Who keeps a key."""
 
+from collections.abc import Collection
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +11,7 @@ from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId, distance
 from tace.ring.placement import Placement, address_group, choose
 from tace.ring.table import RoutingTable
+from tace.seams import StandIn
 
 NETWORK = b"n" * 32
 
@@ -32,14 +35,25 @@ RECORDS = [record(n) for n in range(1, 13)]
 
 
 def placement(
-    records: list[NodeRecord], replicas: int, dead: dict[NodeId, float] | None = None
+    records: list[NodeRecord],
+    replicas: int,
+    dead: dict[NodeId, float] | None = None,
+    full: Collection[NodeId] = (),
 ) -> Placement:
     """Over these records, with these ages of death."""
     table = RoutingTable(1000)
     for item in records:
         table.put(item)
     ages = dead or {}
-    return Placement(table, replicas, ages.get, repair_after_seconds=30, forget_after_seconds=300)
+    return Placement(
+        table,
+        replicas,
+        ages.get,
+        is_absent=ages.__contains__,
+        is_full=full.__contains__,
+        repair_after_seconds=30,
+        forget_after_seconds=300,
+    )
 
 
 class GroupTests(SynchronousTestCase):
@@ -114,6 +128,45 @@ class ReplicaSetTests(SynchronousTestCase):
         found = placement(RECORDS, 8, dict.fromkeys(members[:3], 0.5)).replica_set(key)
         self.assertFalse(set(members[:3]) & set(found.holders))
         self.assertEqual(len(found.holders), 8)
+
+
+class StandInTests(SynchronousTestCase):
+    """Who takes new copies for members that cannot."""
+
+    key = b"k" * 32
+
+    def setUp(self) -> None:
+        self.order = placement(RECORDS, 4).candidates(self.key)
+        self.members = self.order[:4]
+
+    def test_nobody_while_all_members_are_here(self) -> None:
+        """The usual case costs nothing."""
+        self.assertEqual(placement(RECORDS, 4).replica_set(self.key).stand_ins, ())
+
+    def test_the_next_candidates_clockwise(self) -> None:
+        """One for each; those that cannot take anything themselves are passed over."""
+        one, two = self.members[1], self.members[3]
+        found = placement(RECORDS, 4, {one: 1.0, self.order[4]: 1.0}, full=[two, self.order[5]])
+        replica_set = found.replica_set(self.key)
+        self.assertEqual(replica_set.members, self.members)
+        self.assertEqual(
+            replica_set.stand_ins,
+            (StandIn(self.order[6], one, True), StandIn(self.order[7], two, False)),
+        )
+
+    def test_holders_that_replace_a_dead_one_come_first(self) -> None:
+        """They keep its copies anyway, and so hand them over."""
+        one = self.members[0]
+        replica_set = placement(RECORDS, 4, {one: 31.0}).replica_set(self.key)
+        (extra,) = set(replica_set.holders) - set(replica_set.members)
+        self.assertEqual(replica_set.stand_ins, (StandIn(extra, one, True),))
+
+    def test_as_many_as_there_are(self) -> None:
+        """In a small network there may be none."""
+        few = RECORDS[:4]
+        members = placement(few, 4).replica_set(self.key).members
+        replica_set = placement(few, 4, {members[0]: 1.0}).replica_set(self.key)
+        self.assertEqual((replica_set.members, replica_set.stand_ins), (members, ()))
 
 
 class ArcsTests(SynchronousTestCase):

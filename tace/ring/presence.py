@@ -1,0 +1,172 @@
+"""Who is here, who is away by its own word, and who was found dead (pages 2.3, 2.4).
+
+A node that is away is not asked, but its place is kept: nobody makes copies in its stead until it
+is back or its time has passed. A dead one is replaced after a while, and forgotten after a longer
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from tace.identity.node_record import NodeRecord
+from tace.ids import NodeId
+
+MAX_AWAY_SECONDS = 3600.0
+"""Who says that it is away for longer is believed for this long, counted from the first word."""
+
+
+class Presence:
+    """The verdicts on all known nodes but this one itself.
+
+    :param changed: called when time alone has changed a verdict or its age.
+    :param repair_after_seconds: a node dead this long is replaced in the sets it was in.
+    :param forget_after_seconds: a node dead this long no longer counts in n.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        changed: Callable[[], None],
+        *,
+        repair_after_seconds: float,
+        forget_after_seconds: float,
+    ) -> None:
+        self._clock = clock
+        self._changed = changed
+        self._repair_after = repair_after_seconds
+        self._forget_after = forget_after_seconds
+        self._died: dict[NodeId, float] = {}
+        self._away: dict[NodeId, IDelayedCall] = {}
+        self._away_since: dict[NodeId, float] = {}
+        self._unfit: set[NodeId] = set()
+        self._ageing: set[IDelayedCall] = set()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """No timer from now on."""
+        self._stopped = True
+        for timer in self._ageing:
+            timer.cancel()
+        self._ageing.clear()
+        for ends in self._away.values():
+            ends.cancel()
+        self._away.clear()
+
+    # -- questions -------------------------------------------------------------------------------
+
+    def is_dead(self, node: NodeId) -> bool:
+        return node in self._died
+
+    def is_gone(self, node: NodeId) -> bool:
+        """Dead or away: not to be asked."""
+        return node in self._died or node in self._away
+
+    def dead(self) -> list[NodeId]:
+        """The nodes found dead and not heard of since, by id."""
+        return sorted(self._died)
+
+    def away(self) -> list[NodeId]:
+        """The nodes that said they would be back, by id."""
+        return sorted(self._away)
+
+    @property
+    def gone_count(self) -> int:
+        return len(self._died) + len(self._away)
+
+    def dead_for(self, node: NodeId) -> float | None:
+        """Seconds since it was found dead; None for one that was not."""
+        died = self._died.get(node)
+        return None if died is None else self._clock.seconds() - died
+
+    def gone_for(self, node: NodeId) -> float | None:
+        """As placement sees it: the place of one that is away is kept, as if it were here.
+
+        A node whose clock is unfit was never there.
+        """
+        return inf if node in self._unfit else self.dead_for(node)
+
+    # -- news ------------------------------------------------------------------------------------
+
+    def told(self, record: NodeRecord, *, restarted: bool) -> None:
+        """The newest record of a node: what it says of itself.
+
+        :param restarted: its boot is higher than that of the record before.
+        """
+        node = record.node_id
+        if restarted:
+            # It has started again since it was found dead.
+            self._died.pop(node, None)
+        now = self._clock.seconds()
+        self._end_away(node)
+        if record.away_until_seconds <= now:
+            self._away_since.pop(node, None)
+            return
+        if self._stopped:
+            return
+        # Only a record that says nothing of it ends the first word: nobody is away for ever by
+        # saying so again.
+        since = self._away_since.setdefault(node, now)
+        until = min(float(record.away_until_seconds), since + MAX_AWAY_SECONDS)
+        if until > now:
+            self._died.pop(node, None)
+            self._away[node] = self._clock.callLater(until - now, self._not_returned, node)
+
+    def _not_returned(self, node: NodeId) -> None:
+        """Its time has passed: dead, and for so long that repair begins at once."""
+        del self._away[node]
+        self._pronounce(node, self._clock.seconds() - self._repair_after)
+        self._changed()
+
+    def heard(self, node: NodeId) -> bool:
+        """It has just proved that it lives; True when it was held for dead."""
+        return self._died.pop(node, None) is not None
+
+    def found_dead(self, node: NodeId) -> bool:
+        """No address of it answers; True when that is news. One that is away need not answer."""
+        if self.is_gone(node):
+            return False
+        self._pronounce(node, self._clock.seconds())
+        return True
+
+    def clock_unfit(self, node: NodeId, unfit: bool) -> bool:
+        """Its clock can, or cannot, judge expiries; True when that is news."""
+        if unfit == (node in self._unfit):
+            return False
+        self._unfit ^= {node}
+        return True
+
+    def forget(self, node: NodeId) -> None:
+        """Its record is over."""
+        self._died.pop(node, None)
+        self._away_since.pop(node, None)
+        self._unfit.discard(node)
+        self._end_away(node)
+
+    def _end_away(self, node: NodeId) -> None:
+        ends = self._away.pop(node, None)
+        if ends is not None:
+            ends.cancel()
+
+    def _pronounce(self, node: NodeId, died: float) -> None:
+        self._died[node] = died
+        for age in (self._repair_after, self._forget_after):
+            # Replica sets change when it passes these ages, not only now.
+            left = died + age - self._clock.seconds()
+            if left > 0:
+                self._call_later(left, node)
+
+    def _call_later(self, seconds: float, node: NodeId) -> None:
+        if self._stopped:
+            return
+
+        def aged() -> None:
+            self._ageing.discard(timer)
+            if node in self._died:
+                self._changed()
+
+        timer = self._clock.callLater(seconds, aged)
+        self._ageing.add(timer)
