@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,7 +19,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
@@ -28,7 +28,10 @@ from tace.config import Settings
 from tace.core import Core, build_core
 from tace.errors import StartError, TaceError
 from tace.gateway.certificates import ReloadingCertificate
+from tace.gateway.door import Door, GuardedFactory, GuardedTLSFactory
+from tace.gateway.misconduct import ClientMisconduct
 from tace.gateway.polling_sessions import PollingSessions
+from tace.gateway.rates import RateLimits, Rates
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.sessions import ClientSessions
 from tace.gateway.site import QuietSite, make_site
@@ -36,6 +39,7 @@ from tace.gateway.web_files import installed_files
 from tace.gateway.websocket import ClientSockets, websocket_resource
 from tace.identity.keys import SigningKey
 from tace.links.service import PeerLinks
+from tace.observe.lag import LoopLag
 from tace.observe.metrics import Metrics
 from tace.observe.site import MetricsResource
 from tace.ring.membership import Membership
@@ -44,6 +48,7 @@ from tace.storage.sqlite import SqliteStore
 
 START_AGAIN_SECONDS = 5.0
 DRAIN_SECONDS = 4.0
+"""So long a node that stops waits for answers to clients that are under way."""
 
 
 class Node(MultiService):
@@ -61,6 +66,7 @@ class Node(MultiService):
         self.settings = settings
         self._reactor = reactor
         self.metrics = Metrics()
+        self._lag = LoopLag(reactor, self.metrics)
         self._draining = False
         self._ports: list[IListeningPort] = []
         self._links: PeerLinks | None = None
@@ -84,6 +90,7 @@ class Node(MultiService):
 
     def _close_half_open(self) -> None:
         """Let go of what a failed start has opened; an open store keeps a process from ending."""
+        self._lag.stop()
         for port in self._ports:
             background("stop listening", _maybe(port.stopListening()))
         if self._links is not None:
@@ -195,6 +202,8 @@ class Node(MultiService):
             data_dir / "node.db",
             self._reactor,
             synchronous=storage.synchronous,
+            min_free_bytes=storage.min_free_bytes,
+            counters=self.metrics,
             **quotas,
         )
 
@@ -227,6 +236,7 @@ class Node(MultiService):
     def _start_gateway(self) -> None:
         settings = self.settings.gateway
         limits = self.settings.limits
+        misconduct = ClientMisconduct(self._reactor, self.metrics)
         services = GatewayServices(
             core=self.core,
             network_id=self.settings.network_id,
@@ -242,22 +252,50 @@ class Node(MultiService):
             clock=self._reactor,
             counters=self.metrics,
             random_bytes=os.urandom,
+            rates=Rates(
+                RateLimits(
+                    sends=limits.sends_per_second,
+                    acks=limits.acks_per_second,
+                    lookups=limits.lookups_per_second,
+                    records=limits.records_per_second,
+                    blobs=limits.blobs_per_second,
+                    leases=limits.leases_per_second,
+                    sessions=limits.sessions_per_second,
+                    commands=limits.commands_per_second,
+                )
+            ),
+            misconduct=misconduct,
         )
-        self._clients = ClientSessions(services, settings.max_connections)
+        self._clients = ClientSessions(
+            services,
+            settings.max_connections,
+            max_per_address=settings.max_connections_per_address,
+            trusted_proxies=settings.trusted_proxies,
+        )
         self._polling = PollingSessions(self._clients, self._reactor)
-        factory: Any = make_site(
+        site = make_site(
             websocket_resource(ClientSockets(self._clients, self._reactor)),
             self._polling,
             installed_files() if settings.web else None,
             self._reactor,
         )
+        door = self._door = Door(
+            settings.max_connections,
+            settings.max_connections_per_address,
+            settings.accepts_per_second,
+            trusted_proxies=settings.trusted_proxies,
+            clock=self._reactor,
+            misconduct=misconduct,
+        )
+        self.metrics.gauge_from("client_connections", lambda: len(door))
+        self.metrics.gauge_from("client_sessions", lambda: len(self._clients))
         scheme = "http"
+        factory: Any = GuardedFactory(site, door)
         if settings.certificate_file is not None and settings.private_key_file is not None:
             certificate = ReloadingCertificate(
                 settings.certificate_file, settings.private_key_file, self._reactor
             )
-            context_factory: Any = certificate
-            factory = TLSMemoryBIOFactory(context_factory, False, factory, self._reactor)
+            factory = GuardedTLSFactory(certificate, site, door, self._reactor)
             scheme = "https"
         port = self._listen("[gateway] listen", settings.listen, factory)
         self._derived_names = tuple(_origins(scheme, port))
@@ -267,6 +305,8 @@ class Node(MultiService):
         if description:
             site = QuietSite(_with_child(b"metrics", MetricsResource(self.metrics)), self._reactor)
             self._listen("[observe] metrics_listen", description, site)
+            self.metrics.gauge_from("loop_lag_max_seconds", self._lag.longest)
+            self._lag.start()
 
     # -- stop ------------------------------------------------------------------------------------
 
@@ -278,21 +318,25 @@ class Node(MultiService):
         return stopped
 
     async def _stop(self) -> None:
-        """Take nothing new, finish what is in flight, say goodbye, close the disk.
+        """Take nothing new, say that the node will be back, finish what is in flight, close.
 
+        The others hear it first: they stop asking while there is still somebody to answer.
         Each step is done whatever becomes of the one before: an open store would keep the process
         from ending.
         """
         self._draining = True
         if not self._opened:
             return
+        self._lag.stop()
         for port in self._ports:
             await self._step("stop listening", port.stopListening)
         # A start that is still under way finds its loops stopped and its links closed.
         self._starting.cancel()
+        announced = background("say that this node goes away", self.core.say_away())
         with suppress(TimeoutError):
             await self._clients.finished().addTimeout(DRAIN_SECONDS, self._reactor)
         self._clients.end_all()
+        await announced
         assert self._links is not None
         await self._step("stop the ring", lambda: Deferred.fromCoroutine(self.core.stop()))
         await self._step("close links", self._links.close)
@@ -320,10 +364,19 @@ def _open_directory(path: Path) -> Path:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise StartError(
-            f"[node] data_dir: {path} cannot be written: {error.strerror or error}"
-        ) from error
+        raise StartError(f"[node] data_dir: {path} cannot be written: {_advice(error)}") from error
     return path
+
+
+def _advice(error: OSError) -> str:
+    """What is wrong, and what to do where that is known."""
+    text = error.strerror or str(error)
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"{text}: make room on that disk"
+        case errno.EROFS:
+            return f"{text}: make it writable, or set another directory"
+    return text
 
 
 def _load_identity(path: Path) -> SigningKey:
@@ -335,13 +388,16 @@ def _load_identity(path: Path) -> SigningKey:
     except (OSError, ValueError) as error:
         raise StartError(f"[node] data_dir: {path} is no P-256 key: {error}") from error
     fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.to_pem())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
+    try:
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.to_pem())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+    except OSError as error:
+        raise StartError(f"[node] data_dir: {path} cannot be made: {_advice(error)}") from error
     return key
 
 

@@ -6,7 +6,9 @@ SIGINT let what is in flight finish and end it with exit status 0.
 
 from __future__ import annotations
 
+import gc
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -36,11 +38,17 @@ from twisted.python.usage import Options as TwistedOptions
 
 from tace.config import Settings, load_settings
 from tace.errors import SettingsError, StartError
+from tace.gateway.door import max_client_connections
 from tace.node import make_node
+from tace.observe.exhaustion import ExhaustionLines
 
 STOP_SECONDS = 8.0
 """How long what is in flight may take; the process ends within 10 seconds of the signal."""
 
+OTHER_FILES = 64
+"""Of a node: its database and log, its ports, and some to spare."""
+
+_log = Logger()
 _STATUS_BYTES = 98
 """What twistd reads from its background process, less two bytes."""
 
@@ -68,6 +76,11 @@ def makeService(options: Options) -> Service:
     try:
         settings = load_settings(Path(config) if config else None, os.environ)
         check_outside(settings, reactor)
+        allow_open_files(
+            max_client_connections(settings.gateway.max_connections)
+            + settings.links.max_links
+            + settings.links.max_unproved
+        )
         node = make_node(settings, reactor)
     except (SettingsError, StartError) as error:
         raise SystemExit(f"tace: {error}") from None
@@ -77,6 +90,7 @@ def makeService(options: Options) -> Service:
         log_observer=log_observer(settings.node.log_level, options.parent),
         exit_on_signals=exit_on_signals,
         give_up=exit_with(options.parent or {}),
+        when_up=settle_garbage_collection,
     )
 
 
@@ -117,6 +131,7 @@ class NodeService(Service):
     :param log_observer: what twistd is to log with; None leaves that to twistd.
     :param exit_on_signals: called with the reactor: makes SIGTERM and SIGINT stop it.
     :param give_up: says why a node cannot start, and ends the process.
+    :param when_up: called once everything has started.
     """
 
     _log = Logger()
@@ -129,6 +144,7 @@ class NodeService(Service):
         log_observer: ILogObserver | None,
         exit_on_signals: Callable[[Any], None],
         give_up: Callable[[str], NoReturn],
+        when_up: Callable[[], object] = lambda: None,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._node = node
@@ -136,6 +152,7 @@ class NodeService(Service):
         self._log_observer = log_observer
         self._exit_on_signals = exit_on_signals
         self._give_up = give_up
+        self._when_up = when_up
         self._stop_seconds = stop_seconds
 
     def setServiceParent(self, parent: Any) -> None:
@@ -164,6 +181,7 @@ class NodeService(Service):
 
     def _up(self) -> None:
         self._exit_on_signals(self._reactor)
+        self._when_up()
         self._log.info("the node is up")
 
     def _not_stopped(self, failure: Failure) -> None:
@@ -181,6 +199,32 @@ class NodeService(Service):
             self._give_up(f"tace: {error}")
         except Exception:
             self._give_up(traceback.format_exc().rstrip())
+
+
+def allow_open_files(connections: int) -> None:
+    """Have this process keep as many files open as the system lets it, and say if that is too few.
+
+    Shells and supervisors give a thousand by default, for programs that ``select``.
+
+    :param connections: how many the settings allow.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < connections + OTHER_FILES:
+        _log.warn(
+            "only {files} files may be open, too few for {connections} connections; allow more "
+            "(LimitNOFILE= in a systemd unit, ulimit -Hn), or lower [gateway] max_connections",
+            files=hard,
+            connections=connections,
+        )
+
+
+def settle_garbage_collection() -> None:
+    """What a node is made of stays: looking at it again and again is a twentieth of its work."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def exit_with(twistd: Mapping[str, Any]) -> Callable[[str], NoReturn]:
@@ -243,5 +287,6 @@ def log_observer(level: str, twistd: Any) -> ILogObserver | None:
     else:
         file = LogFile.fromFullPath(name or "twistd.log")
     predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
-    observer: ILogObserver = FilteringLogObserver(textFileLogObserver(file), [predicate])
+    predicates = [ExhaustionLines(), predicate]
+    observer: ILogObserver = FilteringLogObserver(textFileLogObserver(file), predicates)
     return observer

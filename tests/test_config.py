@@ -285,7 +285,7 @@ class Writing(SettingsCase):
         ]
         text = "\n".join(lines).replace('"./data/node"', f'"{Path.cwd()}/data/node"')
         document = tomllib.loads(text)
-        self.assertEqual(len(document["links"]), 13)
+        self.assertEqual(len(document["links"]), 18)
         overrides = {"node.data_dir": Path.cwd() / "data/node"}
         self.assertEqual(self.load(text), default_settings(**overrides))
 

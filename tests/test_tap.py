@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import signal
 import socket
 import sys
@@ -17,10 +18,19 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tace import tap
 from tace.config import default_settings
 from tace.errors import SettingsError, StartError
 from tace.lab.process import twistd_command
-from tace.tap import NodeService, Options, check_outside, exit_on_signals, log_observer
+from tace.tap import (
+    OTHER_FILES,
+    NodeService,
+    Options,
+    allow_open_files,
+    check_outside,
+    exit_on_signals,
+    log_observer,
+)
 from tests.processes import Ended, Program, environment, twistd
 
 
@@ -202,6 +212,34 @@ class Outside(SynchronousTestCase):
             rf"^\[gateway\] private_key_file: {missing}: No such file or directory$",
         ):
             check_outside(settings, MemoryReactorClock())
+
+
+class OpenFiles(SynchronousTestCase):
+    """The bound on open files, with the system's two limits in the test's hand."""
+
+    def setUp(self) -> None:
+        self.limits = (1024, 4096)
+        self.patch(resource, "getrlimit", lambda _: self.limits)
+        self.patch(resource, "setrlimit", lambda _, limits: setattr(self, "limits", limits))
+        self.warned: list[Any] = []
+        self.patch(tap, "_log", self)
+
+    def warn(self, text: str, **fields: Any) -> None:
+        self.warned.append(fields)
+
+    def test_as_many_as_the_system_allows(self) -> None:
+        allow_open_files(4096 - OTHER_FILES)
+        self.assertEqual(self.limits, (4096, 4096))
+        self.assertEqual(self.warned, [])
+
+    def test_too_few_are_said(self) -> None:
+        allow_open_files(4096)
+        self.assertEqual(self.warned, [{"files": 4096, "connections": 4096}])
+
+    def test_no_limit_at_all(self) -> None:
+        self.limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        allow_open_files(1_000_000)
+        self.assertEqual(self.warned, [])
 
 
 class Signals(SynchronousTestCase):

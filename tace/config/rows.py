@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,14 @@ endpoint = Check("such as tcp:PORT or tcp:PORT:interface=ADDRESS", _is_endpoint)
 endpoint_or_empty = Check(
     "such as tcp:PORT:interface=ADDRESS, or empty", lambda text: not text or _is_endpoint(text)
 )
+def _is_ip_address(text: str) -> bool:
+    try:
+        return str(ip_address(text)) == text
+    except ValueError:
+        return False
+
+
+ip_address_each = Check("an IP address each, in its shortest form", _is_ip_address)
 address = Check("host:port each", lambda text: "#" not in text and _is_seed(text))
 seed = Check("host:port or host:port#node-id each", _is_seed)
 origin = Check("such as https://tace.example each", _is_origin)

@@ -14,6 +14,7 @@ from tace.config.rows import (
     between,
     endpoint,
     endpoint_or_empty,
+    ip_address_each,
     one_of,
     origin,
     seed,
@@ -77,11 +78,31 @@ class LinksSettings:
     )
     certificate_file: Path | None = setting(
         None,
-        "The certificate chain shown to other nodes (PEM). Empty: made at start, which is right "
-        "for an open network.",
+        "The certificate chain shown to other nodes (PEM). Read again when it changes. Empty: made "
+        "at start, which is right for an open network.",
     )
-    private_key_file: Path | None = setting(None, "The private key of certificate_file (PEM).")
+    private_key_file: Path | None = setting(
+        None, "The private key of certificate_file (PEM). Read again when it changes."
+    )
     max_links: int = setting(1024, "Open links to other nodes at one time.", between(4, 65536))
+    max_links_per_address: int = setting(
+        64,
+        "Open links that came in from one address (of IPv6, one /56). Links within this machine "
+        "are not counted. 0: no bound.",
+        between(0, 65536),
+    )
+    max_unproved: int = setting(
+        256,
+        "Connections at one time that have come in and not proved themselves. When there are "
+        "more, an address with few takes the place of one with many.",
+        between(4, 65536),
+    )
+    accepts_per_second: float = setting(
+        32.0,
+        "New connections from one address (of IPv6, one /56) each second, eight times as many at "
+        "once; more are cut. Connections within this machine are not counted. 0: no bound.",
+        between(0, 1_000_000),
+    )
     call_timeout_seconds: float = setting(
         2.5, "A request to another node fails after this long.", between(0.05, 60)
     )
@@ -101,6 +122,18 @@ class LinksSettings:
         8 * MIB,
         "Bytes waiting to be sent on one link. Beyond that requests fail at once.",
         between(256 * 1024, 1024 * MIB),
+    )
+    max_requests_per_second: int = setting(
+        20_000,
+        "Requests from one node each second, twice as many at once; more are refused as "
+        "rate-limited. 0: no bound.",
+        between(0, 10_000_000),
+    )
+    max_request_bytes_per_second: int = setting(
+        64 * MIB,
+        "Bytes of requests from one node each second, twice as many at once; more are refused as "
+        "rate-limited. 0: no bound.",
+        between(0, 1024 * 1024 * MIB),
     )
 
 
@@ -130,6 +163,12 @@ class RingSettings:
         "A node gone less than this still counts in n when a message is stored at k of n.",
         between(0, 86_400),
     )
+    away_seconds: float = setting(
+        300.0,
+        "When this node is told to stop, it asks the others to keep its place for this long: no "
+        "copies are made in its stead, and a restart moves no data. At most an hour is believed.",
+        between(1, 3600),
+    )
     reconcile_seconds: float = setting(
         30.0, "Time between comparisons of what two replicas hold.", between(0.05, 86_400)
     )
@@ -150,7 +189,15 @@ class StorageSettings:
         one_of("sqlite", "memory"),
     )
     max_bytes: int = setting(
-        0, "The most the database may take on disk. 0: no limit.", between(0, 2**50)
+        0,
+        "The most the database may take on disk. 0: as much as min_free_bytes leaves to it.",
+        between(0, 2**50),
+    )
+    min_free_bytes: int = setting(
+        256 * MIB,
+        "So much of the disk stays free: with less the node is full. It then refuses new "
+        "messages, serves and lets go of those it has, and takes new ones when there is room.",
+        between(0, 2**50),
     )
     mailbox_max_items: int = setting(
         4096, "Messages waiting in one contacts mailbox.", between(1, 1_000_000)
@@ -188,7 +235,30 @@ class GatewaySettings:
         "one is refused. Empty: derived from listen.",
         origin,
     )
-    max_connections: int = setting(20_000, "Client connections at one time.", between(1, 1_000_000))
+    max_connections: int = setting(
+        20_000,
+        "Clients at one time; those that speak plain HTTP get half of it. Some more connections "
+        "are taken in (1,024 at most), the others are closed.",
+        between(1, 1_000_000),
+    )
+    max_connections_per_address: int = setting(
+        512,
+        "Clients at one time from one address (of IPv6, one /56), and twice as many connections. "
+        "Those of this machine are not counted. 0: no bound.",
+        between(0, 1_000_000),
+    )
+    accepts_per_second: float = setting(
+        64.0,
+        "New connections from one address (of IPv6, one /56) each second, eight times as many at "
+        "once; more are closed. Those of this machine are not counted. 0: no bound.",
+        between(0, 1_000_000),
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Addresses of proxies in front of this node whose X-Forwarded-For says who asks. Without "
+        "them that header is ignored, and who comes through a proxy is counted as the proxy.",
+        ip_address_each,
+    )
     web: bool = setting(True, "Serve the web client. It is part of the installed package.")
     window: int = setting(
         64, "Messages pushed to one client and not yet acknowledged by it.", between(1, 1024)
@@ -208,6 +278,48 @@ class LimitsSettings:
     )
     sends_in_flight_per_connection: int = setting(
         64, "Unanswered requests of one client connection.", between(1, 1024)
+    )
+    sends_per_second: float = setting(
+        1000.0,
+        "Messages handed in from one address (of IPv6, one /56) each second. Of this and the rates "
+        "below: eight times as many at once, a quarter for one connection, and only that quarter "
+        "for clients on this machine; more are refused as rate-limited. 0: no bound.",
+        between(0, 1_000_000),
+    )
+    acks_per_second: float = setting(
+        2000.0,
+        "Messages let go of from one address each second; of one mailbox a quarter. 0: no bound.",
+        between(0, 1_000_000),
+    )
+    lookups_per_second: float = setting(
+        200.0,
+        "Records, node lists and states asked for from one address each second. 0: no bound.",
+        between(0, 1_000_000),
+    )
+    records_per_second: float = setting(
+        20.0, "Records published from one address each second. 0: no bound.", between(0, 1_000_000)
+    )
+    blobs_per_second: float = setting(
+        256.0,
+        "Chunks of files put or fetched from one address each second, 63,488 bytes each. "
+        "0: no bound.",
+        between(0, 1_000_000),
+    )
+    leases_per_second: float = setting(
+        200.0,
+        "Mailboxes opened from one address each second. 0: no bound.",
+        between(0, 1_000_000),
+    )
+    sessions_per_second: float = setting(
+        32.0,
+        "Sessions opened over plain HTTP from one address each second. 0: no bound.",
+        between(0, 1_000_000),
+    )
+    commands_per_second: float = setting(
+        4000.0,
+        "Messages of any kind from clients at one address each second. A connection that sends "
+        "more is not read for a while. 0: no bound.",
+        between(0, 1_000_000),
     )
 
 

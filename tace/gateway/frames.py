@@ -13,7 +13,9 @@ from tace.errors import ProtocolError
 from tace.wire.client import HEAD_BYTES, MAX_CLIENT_MESSAGE_BYTES
 
 MAX_BODY_BYTES = 128 * 1024
+"""Of one exchange over HTTP."""
 MAX_FRAMES = 64
+"""Messages in one exchange over HTTP."""
 _LENGTH = Struct(">I")
 
 

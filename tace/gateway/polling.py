@@ -24,12 +24,17 @@ from tace.gateway.waiting import Messages, WaitingExchange, WaitingPoll
 from tace.wire.client import ClientRefused, encode_client_message
 
 EXCHANGE_SECONDS = 12.0
-"""Longer than any answer takes; shorter than proxies and browsers wait."""
+"""An exchange is answered by then: longer than any answer takes, shorter than proxies wait."""
 POLL_SECONDS = 25.0
-"""Below the 30 s after which the first proxies on the way hang up."""
+"""A poll is answered by then: below the 30 s after which the first proxies hang up."""
 IDLE_SECONDS = 60.0
+"""A session without a request ends after this."""
 MAX_BATCH_BYTES = 256 * 1024
+"""Of one answer, and one message more; the rest comes with the next poll."""
 MAX_LATE_BYTES = 256 * 1024
+"""Of answers that wait for a poll; those beyond it are refusals."""
+MAX_EXCHANGES = 16
+"""Of one session, waiting for their answers at one time."""
 
 
 class UnknownSession(Exception):
@@ -62,6 +67,7 @@ class PollingSession:
         sessions: ClientSessions,
         clock: IReactorTime,
         gone: Callable[[PollingSession], None],
+        group: str = "",
     ) -> None:
         self._sessions = sessions
         self._clock = clock
@@ -77,7 +83,7 @@ class PollingSession:
         self._ended = False
         self._last_word = b""
         self._idle: IDelayedCall = clock.callLater(IDLE_SECONDS, self._idled)
-        self.session: ClientSession = sessions.add(self)
+        self.session: ClientSession = sessions.add(self, group)
 
     def open(self) -> Messages:
         """What the node says first."""
@@ -93,9 +99,12 @@ class PollingSession:
         had not come are fetched by a poll, like those that come too late.
 
         :raises UnknownSession: it has ended.
+        :raises TooMany: as many exchanges are under way as may be; nothing was taken in.
         :raises BadExchange: one of them broke the protocol, and the session has ended with it.
         """
         self._touch()
+        if len(self._exchanges) >= MAX_EXCHANGES:
+            raise TooMany("too many exchanges under way", retry_after_ms=1000)
         # Cancelled by whoever waits for it: its client is gone.
         exchange = WaitingExchange(self._forget)
         self._exchanges[exchange] = None
@@ -141,6 +150,7 @@ class PollingSession:
             raise UnknownSession
         if not self._ended:
             self._touch()
+            self.session.has_spoken()
         if number not in (self._polled, self._polled + 1) or number < 1:
             raise BadPoll(f"poll {number} comes after {self._polled}")
         if self._poll is not None:
@@ -184,6 +194,9 @@ class PollingSession:
         """The node hangs up; the client can still fetch why."""
         self._last_word = self._waiting[-1] if self._waiting else b""
         self._end()
+
+    def hold(self, seconds: float) -> None:
+        """Requests of a client that is too fast are refused one by one: it cannot be held."""
 
     def _keep(self, request: int, data: bytes) -> None:
         if request:

@@ -14,9 +14,16 @@ from typing import Any, ClassVar
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 
-from tace.errors import DrainingNow, ProtocolError, Refusal, TooMany, Unauthorized
+from tace.errors import (
+    DrainingNow,
+    ProtocolError,
+    RateLimited,
+    Refusal,
+    TooMany,
+    Unauthorized,
+)
 from tace.gateway.frames import join_frames, split_frames
 from tace.gateway.polling import (
     BadExchange,
@@ -25,6 +32,7 @@ from tace.gateway.polling import (
     UnknownSession,
 )
 from tace.gateway.polling_sessions import PollingSessions
+from tace.gateway.requests import MAX_UNSENT_BYTES, BoundedRequest, unsent_bytes
 from tace.gateway.waiting import Messages
 from tace.wire.client import ClientRefused, encode_client_message
 
@@ -33,7 +41,7 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")
 _NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
 
 Answer = tuple[int, Messages]
-Methods = dict[bytes, Callable[[Any, Request], Any]]
+Methods = dict[bytes, Callable[[Any, BoundedRequest], Any]]
 
 
 class _Endpoint(Resource):
@@ -47,7 +55,7 @@ class _Endpoint(Resource):
         Resource.__init__(self)
         self._sessions = sessions
 
-    def render(self, request: Request) -> Any:
+    def render(self, request: BoundedRequest) -> Any:
         for name, value in (
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
@@ -64,6 +72,8 @@ class _Endpoint(Resource):
             request.setHeader("allow", ", ".join(self._allowed()))
             return _say(request, 405, [])
         try:
+            if unsent_bytes(request) > MAX_UNSENT_BYTES:
+                raise TooMany("read the answers you have asked for", retry_after_ms=1000)
             return method(self, request)
         except UnknownSession:
             return _say(request, *_NO_SESSION)
@@ -72,12 +82,14 @@ class _Endpoint(Resource):
         except BadPoll as error:
             return _say(request, 400, [_refusal(ProtocolError(str(error)))])
         except (TooMany, DrainingNow) as refusal:
-            return _say(request, 503, [_refusal(refusal)])
+            return _later(request, 503, refusal)
+        except RateLimited as refusal:
+            return _later(request, 429, refusal)
 
     def _allowed(self) -> list[str]:
         return [*(name.decode() for name in self.methods), "OPTIONS"]
 
-    def _preflight(self, request: Request) -> bytes:
+    def _preflight(self, request: BoundedRequest) -> bytes:
         """What a browser asks before it lets a page of another origin send our headers."""
         request.setHeader("access-control-allow-methods", ", ".join(self._allowed()))
         request.setHeader("access-control-allow-headers", "tace-session, tace-poll, content-type")
@@ -85,21 +97,24 @@ class _Endpoint(Resource):
         request.setResponseCode(204)
         return b""
 
-    def _session(self, request: Request) -> PollingSession:
+    def _session(self, request: BoundedRequest) -> PollingSession:
         return self._sessions.find(_token(request))
 
 
 class SessionResource(_Endpoint):
     """Opens a session, and ends one."""
 
-    def _open(self, request: Request) -> bytes:
-        if _body(request):
+    def _open(self, request: BoundedRequest) -> bytes:
+        if request.body():
             return _say(request, 400, [_refusal(ProtocolError("opening a session has no body"))])
-        token, messages = self._sessions.open()
+        channel: Any = request.channel
+        peer = getattr(channel.getPeer(), "host", "") or ""
+        group = self._sessions.group_of(peer, request.forwarded_for())
+        token, messages = self._sessions.open(group)
         request.setHeader("tace-session", urlsafe_b64encode(token).rstrip(b"="))
         return _say(request, 200, messages)
 
-    def _end(self, request: Request) -> bytes:
+    def _end(self, request: BoundedRequest) -> bytes:
         self._session(request).discard()
         request.setResponseCode(204)
         return b""
@@ -110,10 +125,10 @@ class SessionResource(_Endpoint):
 class ExchangeResource(_Endpoint):
     """Takes requests and brings their answers."""
 
-    def _exchange(self, request: Request) -> Any:
+    def _exchange(self, request: BoundedRequest) -> Any:
         session = self._session(request)
         try:
-            messages = split_frames(_body(request))
+            messages = split_frames(request.body())
         except ProtocolError as error:
             raise session.malformed(error) from error
         return _answer_later(request, session.exchange(messages))
@@ -124,7 +139,7 @@ class ExchangeResource(_Endpoint):
 class PollResource(_Endpoint):
     """Waits for what the node has to say."""
 
-    def _poll(self, request: Request) -> Any:
+    def _poll(self, request: BoundedRequest) -> Any:
         session = self._session(request)
         number = request.getHeader(b"tace-poll") or b""
         if not _NUMBER.fullmatch(number):
@@ -134,7 +149,7 @@ class PollResource(_Endpoint):
     methods: ClassVar[Methods] = {b"GET": _poll}
 
 
-def _token(request: Request) -> bytes:
+def _token(request: BoundedRequest) -> bytes:
     """
     :raises UnknownSession: there is none, or it is not 43 characters of base64url.
     """
@@ -144,11 +159,7 @@ def _token(request: Request) -> bytes:
     return urlsafe_b64decode(text + b"=")
 
 
-def _body(request: Request) -> bytes:
-    return b"" if request.content is None else bytes(request.content.read())
-
-
-def _say(request: Request, status: int, messages: Messages) -> bytes:
+def _say(request: BoundedRequest, status: int, messages: Messages) -> bytes:
     request.setResponseCode(status)
     request.setHeader("content-type", "application/octet-stream")
     body = join_frames(messages)
@@ -156,7 +167,14 @@ def _say(request: Request, status: int, messages: Messages) -> bytes:
     return body
 
 
-def _answer_later(request: Request, answer: Deferred[Messages]) -> int:
+def _later(request: BoundedRequest, status: int, refusal: Refusal) -> bytes:
+    """No, and when it makes sense to ask again."""
+    if refusal.retry_after_ms:
+        request.setHeader("retry-after", str(-(-refusal.retry_after_ms // 1000)))
+    return _say(request, status, [_refusal(refusal)])
+
+
+def _answer_later(request: BoundedRequest, answer: Deferred[Messages]) -> int:
     """Answer when there is something; drop it when the client is gone before that."""
 
     def gone(_: Failure) -> None:
@@ -166,7 +184,8 @@ def _answer_later(request: Request, answer: Deferred[Messages]) -> int:
     request.notifyFinish().addErrback(gone)
 
     def ready(messages: Messages) -> None:
-        request.write(_say(request, 200, messages))
+        answering: Any = request
+        answering.write(_say(request, 200, messages))
         request.finish()
 
     def cancelled(failure: Failure) -> None:

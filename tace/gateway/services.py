@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 
 from tace.core import Core
+from tace.delivery.inbox import NameRoom
+from tace.gateway.misconduct import ClientMisconduct
+from tace.gateway.rates import Rates
+from tace.limits import AddressCounts
 from tace.seams import Counters
+
+MAX_BLOBS_OF_ADDRESS = 16
+"""Blobs under way for clients at one address (of IPv6, one /56), of the 64 of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class GatewayServices:
     :param names: the origins this node answers to; a lease for another one is refused.
     :param state: one word for what the node is doing.
     :param random_bytes: for challenges.
+    :param rates: how fast clients may ask.
+    :param misconduct: who is told when one does not keep to the protocol or its bounds.
     """
 
     core: Core
@@ -43,3 +52,9 @@ class GatewayServices:
     clock: IReactorTime
     counters: Counters
     random_bytes: Callable[[int], bytes]
+    rates: Rates
+    misconduct: ClientMisconduct
+    inbox_room: NameRoom = field(default_factory=NameRoom)
+    blob_transfers: AddressCounts = field(
+        default_factory=lambda: AddressCounts(MAX_BLOBS_OF_ADDRESS, 0)
+    )

@@ -23,16 +23,21 @@ from tace.errors import (
     DrainingNow,
     InternalError,
     ProtocolError,
+    RateLimited,
     Refusal,
     TaceError,
+    TimedOut,
     TooMany,
     Unauthorized,
     WrongConnection,
     refusal_from_wire,
 )
+from tace.gateway.knowledge import network_info, status_info
+from tace.gateway.pace import Pace, too_fast
 from tace.gateway.services import GatewayServices
 from tace.identity.mailbox_proof import Lease, Removal
 from tace.ids import ID_BYTES, MailboxId
+from tace.limits import Admission
 from tace.wire.client import (
     CLIENT_MESSAGES,
     MAX_MAILBOXES,
@@ -54,7 +59,6 @@ from tace.wire.client import (
     GetStatus,
     NetworkInfo,
     OpenLease,
-    PositionStatus,
     PublishRecord,
     Push,
     PutBlob,
@@ -72,9 +76,12 @@ from tace.wire.message import Message
 from tace.wire.objects import Blob
 from tace.wire.peer import PROTOCOL_VERSION
 
-MAX_NETWORK_RECORDS = 32
 MAX_BLOBS_UNDER_WAY = 4
 """Of one connection: what polling keeps of late answers has room for so many."""
+FIRST_COMMAND_SECONDS = 30.0
+"""From the challenge to the first command, or poll; a client that has none may ping."""
+HOLD_SECONDS = 0.25
+"""Nothing more is read for so long, at least, from a client that sends commands too fast."""
 RETRY_AFTER_MS = {"not-stored": 1000, "full": 60_000, "quota": 60_000, "rate-limited": 1000}
 Command = Callable[["ClientSession", Any], Awaitable[Message | None]]
 
@@ -88,6 +95,9 @@ class ClientTransport(Protocol):
     def close(self) -> None:
         """No more messages either way."""
 
+    def hold(self, seconds: float) -> None:
+        """Take nothing more from the client for so long, where that is possible."""
+
 
 class Role(Enum):
     UNDECIDED = "undecided"
@@ -100,8 +110,16 @@ class ClientSession:
 
     _log = Logger()
 
-    def __init__(self, services: GatewayServices, transport: ClientTransport) -> None:
+    def __init__(
+        self, services: GatewayServices, transport: ClientTransport, group: str = ""
+    ) -> None:
+        """
+        :param group: the address group that it is counted in; empty for one that is not.
+        """
         self._services = services
+        self._group = group
+        self._pace = Pace(services.rates, group, services.clock)
+        self._first_command: IDelayedCall | None = None
         self._core = services.core
         self._transport = transport
         self._role = Role.UNDECIDED
@@ -119,6 +137,7 @@ class ClientSession:
 
     def opened(self) -> None:
         s = self._services
+        self._first_command = s.clock.callLater(FIRST_COMMAND_SECONDS, self._said_nothing)
         self._tell(
             Challenge(
                 challenge=self._challenge,
@@ -143,6 +162,13 @@ class ClientSession:
         except ProtocolError as error:
             self.end(error)
             return
+        self.has_spoken()
+        wait = self._pace.wait_of_command()
+        if wait and number != Defer.NUMBER:
+            # Not even decoded. A defer has no answer: refused, it would leave the window closed.
+            self._transport.hold(max(wait, HOLD_SECONDS))
+            self._refuse(request_id, too_fast(wait))
+            return
         try:
             message = CLIENT_MESSAGES.decode(number, body)
             command = _COMMANDS.get(type(message))
@@ -164,11 +190,20 @@ class ClientSession:
         self._in_flight += 1
         background("client command", self._run(command, message, request_id))
 
+    def pinged(self) -> bool:
+        """The transport's own ping: a command like others. Whether it is to be answered."""
+        wait = self._pace.wait_of_command()
+        if wait:
+            self._transport.hold(max(wait, HOLD_SECONDS))
+            self._note(too_fast(wait))
+        return not wait
+
     def closed(self) -> None:
         """The transport is gone."""
         if not self._open:
             return
         self._open = False
+        self.has_spoken()
         if self._lease_timer is not None:
             self._lease_timer.cancel()
             self._lease_timer = None
@@ -181,9 +216,21 @@ class ClientSession:
         """Tell the client why, and hang up."""
         if self._open:
             self._services.counters.count("client_sessions_ended_total", reason=reason.code)
+            if isinstance(reason, ProtocolError | TimedOut):
+                self._services.misconduct.report(self._group, reason.code)
             self._tell(ClientRefused(reason.code, str(reason)[:200]))
             self.closed()
             self._transport.close()
+
+    def _said_nothing(self) -> None:
+        self._first_command = None
+        self.end(TimedOut("no command came in time"))
+
+    def has_spoken(self) -> None:
+        """The client has said something, if only that it is there."""
+        if self._first_command is not None:
+            self._first_command.cancel()
+            self._first_command = None
 
     def finished(self) -> Deferred[None]:
         """Fires when no answer is outstanding."""
@@ -224,12 +271,17 @@ class ClientSession:
             self._transport.send(encode_client_message(message, request_id))
 
     def _refuse(self, request_id: int, refusal: Refusal) -> None:
-        self._services.counters.count("client_refusals_total", code=refusal.code)
+        self._note(refusal)
         if request_id:
             self._tell(
                 ClientRefused(refusal.code, refusal.detail[:200], refusal.retry_after_ms),
                 request_id,
             )
+
+    def _note(self, refusal: Refusal) -> None:
+        self._services.counters.count("client_refusals_total", code=refusal.code)
+        if refusal.code in _MISCONDUCT:
+            self._services.misconduct.report(self._group, refusal.code)
 
     def _stamp_bits(self) -> int:
         return self._core.stamp_bits(self._services.limits.requests_stamp_bits)
@@ -255,6 +307,7 @@ class ClientSession:
             raise Unauthorized("the lease is for another origin than this node's")
         if lease.challenge != self._challenge:
             raise Unauthorized("the lease is for another connection")
+        await self._pace.pay(message)
         mailbox = lease.check(
             network_id=self._services.network_id, node=self._core.membership.own, now=now
         )
@@ -278,12 +331,13 @@ class ClientSession:
                 lambda mailbox, complete: self._tell(CaughtUp(mailbox, complete)),
                 clock=self._services.clock,
                 window=window,
+                room=self._services.inbox_room,
             )
         self._inbox.window = window
         for mailbox in message.mailboxes:
             if mailbox not in self._watching:
-                self._watching[mailbox] = None
                 self._core.collect.watch(self._leases[mailbox], self._inbox)
+                self._watching[mailbox] = None
         return ClientDone()
 
     async def _ack(self, message: Ack) -> AckAnswer:
@@ -291,6 +345,7 @@ class ClientSession:
         for field in message.tombstones:
             if field.mailbox not in self._leases:
                 raise Unauthorized("no lease of yours opens that mailbox")
+        await self._pace.pay(message)
         outcomes = await self._core.deposit.acks(message.tombstones, message.removals)
         # A tombstone begins with the message's id; its proof has been checked on the way.
         released = [
@@ -328,6 +383,12 @@ class ClientSession:
 
     async def _send(self, message: Send) -> SendAnswer:
         self._become(Role.OUTBOX)
+        try:
+            await self._pace.pay(message)
+        except RateLimited as refusal:
+            self._note(refusal)
+            result = SendResult(refusal.code, retry_after_ms=refusal.retry_after_ms)
+            return SendAnswer((result,) * len(message.envelopes))
         outcomes = await self._core.deposit.envelopes(message.envelopes)
         return SendAnswer(tuple(self._send_result(outcome) for outcome in outcomes))
 
@@ -346,11 +407,13 @@ class ClientSession:
 
     async def _find_record(self, message: FindRecord) -> ClientRecord:
         self._become(Role.OUTBOX)
+        await self._pace.pay(message)
         record = await self._core.records.find(message.key)
         return ClientRecord(b"" if record is None else record.encoded)
 
     async def _put_blob(self, message: PutBlob) -> BlobStored:
         self._become(Role.OUTBOX)
+        await self._pace.pay(message)
         blob = Blob.make(
             message.blob,
             expires_hours=message.expires_hours,
@@ -366,6 +429,7 @@ class ClientSession:
 
     async def _get_blob(self, message: GetBlob) -> BlobFound:
         self._become(Role.OUTBOX)
+        await self._pace.pay(message)
         with self._blob_transfer():
             blob = await self._core.blobs.find(message.hash)
         return BlobFound(b"" if blob is None else blob.data)
@@ -377,54 +441,40 @@ class ClientSession:
                 f"at most {MAX_BLOBS_UNDER_WAY} blobs under way on one connection",
                 retry_after_ms=100,
             )
+        transfers = self._services.blob_transfers
+        if self._group and transfers.admit(self._group) is not Admission.ADMITTED:
+            raise TooMany("too many blobs under way from your address", retry_after_ms=1000)
         self._blobs_under_way += 1
         try:
             yield
         finally:
             self._blobs_under_way -= 1
+            if self._group:
+                transfers.release(self._group)
 
     # -- either ----------------------------------------------------------------------------------
 
     async def _publish_record(self, message: PublishRecord) -> RecordPublished:
+        await self._pace.pay(message)
         outcome = await self._core.deposit.record(message.record)
         if outcome.state not in ("stored", "partial"):
             raise refusal_from_wire(outcome.state, "", RETRY_AFTER_MS.get(outcome.state, 0))
         return RecordPublished(outcome.state, outcome.copies, outcome.of)
 
     async def _network(self, message: GetNetwork) -> NetworkInfo:
-        membership = self._core.membership
-        living = membership.living()
-        others = [r for r in living if r.node_id != membership.own and r.client_urls]
-        records = [membership.current, *others[: MAX_NETWORK_RECORDS - 1]]
-        return NetworkInfo(
-            tuple(record.encoded for record in records), len(living), self._services.state()
-        )
+        await self._pace.pay(message)
+        return network_info(self._services)
 
     async def _status(self, message: GetStatus) -> StatusInfo:
-        core = self._core
-        totals = await core.sizes.get()
-        return StatusInfo(
-            node_id=core.membership.own,
-            network_id=self._services.network_id,
-            version=self._services.software,
-            positions=tuple(
-                PositionStatus(
-                    pointers.position,
-                    b"" if pointers.predecessor is None else pointers.predecessor.position,
-                    tuple(place.position for place in pointers.successors),
-                )
-                for pointers in core.ring.snapshot()
-            ),
-            members=len(core.membership.living()),
-            items=totals.envelopes,
-            bytes=totals.bytes,
-            state=self._services.state(),
-        )
+        await self._pace.pay(message)
+        return await status_info(self._services)
 
     async def _ping(self, message: ClientPing) -> ClientPong:
         return ClientPong(self._clock_ms())
 
 
+_MISCONDUCT = frozenset({"rate-limited", "unauthorized"})
+"""Refusals that are noted: an honest client seldom earns them."""
 _COMMANDS: dict[type[Message], Command] = {
     OpenLease: ClientSession._open_lease,
     StartWatch: ClientSession._start_watch,

@@ -9,6 +9,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
+from tace.gateway.channel import bounded_protocol
 from tace.gateway.frames import MAX_BODY_BYTES
 from tace.gateway.polling_http import ExchangeResource, PollResource, SessionResource
 from tace.gateway.polling_sessions import PollingSessions
@@ -19,7 +20,8 @@ from tace.gateway.web_site import WebClient, set_page_headers
 __all__ = ["IDLE_SECONDS", "MAX_BODY_BYTES", "QuietSite", "Text", "make_site"]
 
 IDLE_SECONDS = 60
-"""More than twice what a poll waits: over HTTP/2 this ends a connection in the middle of one."""
+"""A connection without a request ends after this. More than twice what a poll waits: over HTTP/2
+this ends a connection in the middle of one."""
 WITHOUT_WEB = "A tace node. Clients connect to /v1/socket."
 WITHOUT_BUILD = (
     WITHOUT_WEB + "\nIt serves no web client: tace/web was not built when it was installed."
@@ -90,6 +92,7 @@ class QuietSite(Site):
 
     noisy = False
     displayTracebacks = False  # noqa: N815 - Twisted reads it by this name
+    protocol = staticmethod(bounded_protocol)
 
     def __init__(self, root: IResource, reactor: Any) -> None:
         self.bodies = BodyRoom()

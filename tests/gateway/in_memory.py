@@ -10,7 +10,9 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.testing import StringTransportWithDisconnection
 
+from tace.gateway.misconduct import ClientMisconduct
 from tace.gateway.polling_sessions import PollingSessions
+from tace.gateway.rates import RateLimits, Rates
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.sessions import ClientSessions
 from tace.gateway.site import QuietSite, Text, make_site
@@ -29,11 +31,15 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """One HTTP/1.1 connection."""
+    """One HTTP/1.1 connection.
 
-    def __init__(self, site: QuietSite) -> None:
-        self.transport = StringTransportWithDisconnection()
-        self.protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+    :param peer: the address it comes from.
+    """
+
+    def __init__(self, site: QuietSite, peer: str = "127.0.0.1") -> None:
+        address = IPv4Address("TCP", peer, 1)
+        self.transport = StringTransportWithDisconnection(peerAddress=address)
+        self.protocol = site.buildProtocol(address)
         self.transport.protocol = self.protocol
         self.protocol.makeConnection(self.transport)
 
@@ -74,7 +80,9 @@ class Connection:
         self.transport.loseConnection()
 
 
-def services(network: MemoryNetwork, node: TestNode) -> GatewayServices:
+def services(
+    network: MemoryNetwork, node: TestNode, rates: RateLimits | None = None
+) -> GatewayServices:
     """A node of a memory network, as its clients see it."""
     return GatewayServices(
         core=node.core,
@@ -91,6 +99,8 @@ def services(network: MemoryNetwork, node: TestNode) -> GatewayServices:
         clock=network.clock,
         counters=node.counters,
         random_bytes=os.urandom,
+        rates=Rates(rates or RateLimits()),
+        misconduct=ClientMisconduct(network.clock, node.counters),
     )
 
 

@@ -9,10 +9,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.errors import DrainingNow, TooMany
+from tace.gateway import session as session_module
 from tace.gateway.polling import (
     EXCHANGE_SECONDS,
     IDLE_SECONDS,
     MAX_BATCH_BYTES,
+    MAX_EXCHANGES,
     MAX_LATE_BYTES,
     POLL_SECONDS,
     BadExchange,
@@ -238,11 +240,30 @@ class BoundsTests(PollingTestCase):
         second = self.successResultOf(session.poll(2))
         self.assertEqual((len(first), len(second)), (5, 5))
 
+    def test_exchanges_under_way(self) -> None:
+        """So many wait for their answers; the next one is refused, and nothing of it is done."""
+        session, _ = self.open()
+        held = [Deferred[None]() for _ in range(MAX_EXCHANGES + 1)]
+        waiting = iter(held)
+
+        async def slow(_: object, message: object) -> ClientPong:
+            await next(waiting)
+            return ClientPong(1)
+
+        self.patch(session_module, "_COMMANDS", {ClientPing: slow})
+        limits = replace(self.sessions.services.limits, requests_in_flight=64)
+        session.session._services = replace(self.sessions.services, limits=limits)
+        under_way = [session.exchange([_ping(n)]) for n in range(1, MAX_EXCHANGES + 1)]
+        self.assertRaises(TooMany, session.exchange, [_ping(99)])
+        held[0].callback(None)
+        self.assertEqual(len(self.successResultOf(under_way[0])), 1)
+        session.exchange([_ping(99)])
+
     def test_half_the_room(self) -> None:
         """Polled sessions take no more than that; a session that goes makes room."""
         opened = [self.open()[0] for _ in range(4)]
         self.assertRaises(TooMany, self.polling.open)
-        self.assertTrue(self.sessions.has_room())
+        self.sessions.require_room("")
         opened[0].discard()
         self.open()
 
@@ -393,6 +414,9 @@ class _Elsewhere:
         return None
 
     def close(self) -> None:
+        return None
+
+    def hold(self, seconds: float) -> None:
         return None
 
 

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.errors import DrainingNow
 from tace.gateway.frames import MAX_BODY_BYTES, join_frames
 from tace.gateway.polling import EXCHANGE_SECONDS, IDLE_SECONDS, POLL_SECONDS
+from tace.gateway.rates import RateLimits
 from tace.gateway.sessions import ClientSessions
 from tace.wire.client import (
     CaughtUp,
@@ -30,6 +31,8 @@ from tace.wire.message import Message
 from tests.gateway.in_memory import Answer, Connection, decode, services, site_of
 from tests.letters import Box
 from tests.network import MemoryNetwork
+
+THERE = "192.0.2.1"
 
 
 class PollingHttpTestCase(SynchronousTestCase):
@@ -230,12 +233,69 @@ class RefusingTests(PollingHttpTestCase):
         answer = self.connect().ask("POST", "/v1/session")
         self.assert_says(answer, 503, "too-many")
         self.assertNotIn("tace-session", answer.fields)
+        self.assertEqual(answer.fields["retry-after"], "10")
 
     def test_a_body_over_the_limit(self) -> None:
         """Refused by its length."""
         token, _ = self.open()
         answer = self.connect().ask("POST", "/v1/exchange", token, bytes(MAX_BODY_BYTES + 1))
         self.assertEqual(answer.status, 400)
+
+
+class AddressTests(PollingHttpTestCase):
+    """How many sessions one address may have, and how fast it may open them."""
+
+    def site_with(self, proxies: tuple[str, ...] = (), **rates: float) -> None:
+        self.sessions = ClientSessions(
+            services(self.network, self.nodes[0], RateLimits(**rates)),
+            8,
+            max_per_address=2,
+            trusted_proxies=proxies,
+        )
+        self.site = site_of(self.sessions, self.network.clock)
+
+    def open_from(self, peer: str, forwarded: str = "") -> Answer:
+        fields = {"X-Forwarded-For": forwarded} if forwarded else {}
+        return Connection(self.site, peer).ask("POST", "/v1/session", fields)
+
+    def test_so_many(self) -> None:
+        """The third is refused with a word and a time; another address, and this machine, not."""
+        self.site_with()
+        opened = [self.open_from(THERE) for _ in range(2)]
+        answer = self.open_from(THERE)
+        self.assert_says(answer, 503, "too-many")
+        self.assertEqual(answer.fields["retry-after"], "10")
+        self.assertEqual(self.open_from("192.0.2.2").status, 200)
+        self.assertEqual(self.open_from("127.0.0.1").status, 200)
+        token = {"Tace-Session": opened[0].fields["tace-session"]}
+        Connection(self.site).ask("DELETE", "/v1/session", token)
+        self.assertEqual(self.open_from(THERE).status, 200)
+
+    def test_so_fast(self) -> None:
+        """429, and when to come again."""
+        self.site_with(sessions=0.25)
+        for _ in range(2):
+            token = {"Tace-Session": self.open_from(THERE).fields["tace-session"]}
+            Connection(self.site).ask("DELETE", "/v1/session", token)
+        answer = self.open_from(THERE)
+        self.assert_says(answer, 429, "rate-limited")
+        self.assertEqual(answer.fields["retry-after"], "5")
+        self.network.run(5.0)
+        self.assertEqual(self.open_from(THERE).status, 200)
+
+    def test_what_a_stranger_says_of_its_address(self) -> None:
+        """Is not believed."""
+        self.site_with()
+        answers = [self.open_from(THERE, f"198.51.100.{number}") for number in range(3)]
+        self.assertEqual([answer.status for answer in answers], [200, 200, 503])
+
+    def test_behind_a_proxy(self) -> None:
+        """What a trusted one says counts: each client has its own room."""
+        self.site_with((THERE,))
+        for number in range(3):
+            self.assertEqual(self.open_from(THERE, f"198.51.100.{number}").status, 200)
+        self.open_from(THERE, "198.51.100.0")
+        self.assert_says(self.open_from(THERE, "9.9.9.9, 198.51.100.0"), 503, "too-many")
 
 
 class GoneTests(PollingHttpTestCase):

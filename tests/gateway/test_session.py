@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tace.gateway.misconduct import ClientMisconduct
+from tace.gateway.rates import RateLimits, Rates
 from tace.gateway.services import GatewayLimits, GatewayServices
 from tace.gateway.session import ClientSession
 from tace.identity.keys import SigningKey
@@ -49,7 +51,15 @@ M = TypeVar("M", bound=Message)
 class Client:
     """One connection: what it was sent, decoded."""
 
-    def __init__(self, network: MemoryNetwork, node: TestNode, *, window: int = 64) -> None:
+    def __init__(
+        self,
+        network: MemoryNetwork,
+        node: TestNode,
+        *,
+        window: int = 64,
+        rates: Rates | None = None,
+        group: str = "",
+    ) -> None:
         self.network = network
         self.node = node
         self.inbox: list[tuple[int, Message]] = []
@@ -70,8 +80,11 @@ class Client:
             clock=network.clock,
             counters=node.counters,
             random_bytes=lambda count: b"c" * count,
+            rates=rates or Rates(RateLimits()),
+            misconduct=ClientMisconduct(network.clock, node.counters),
         )
-        self.session = ClientSession(services, self)
+        self.held: list[float] = []
+        self.session = ClientSession(services, self, group)
         self.session.opened()
 
     def send(self, data: bytes) -> None:
@@ -80,6 +93,9 @@ class Client:
 
     def close(self) -> None:
         self.closed = True
+
+    def hold(self, seconds: float) -> None:
+        self.held.append(seconds)
 
     def all(self, cls: type[M]) -> list[M]:
         return [message for _, message in self.inbox if isinstance(message, cls)]

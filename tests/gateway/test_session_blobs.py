@@ -145,3 +145,19 @@ class RefusalTests(BlobTestCase):
 
     def refusals(self, client: Client) -> list[tuple[int, str]]:
         return [(n, m.code) for n, m in client.inbox if isinstance(m, ClientRefused)]
+
+    def test_so_many_of_one_address(self) -> None:
+        """However many connections it has; another address, and this machine, are not hindered."""
+        groups = ("192.0.2.1",) * 5 + ("192.0.2.2", "")
+        clients = [Client(self.network, self.nodes[0], group=group) for group in groups]
+        for client in clients:
+            client.session._services = clients[0].session._services
+        for client in clients[:4]:
+            for number in range(MAX_BLOBS_UNDER_WAY):
+                client.tell(GetBlob(bytes([number]) * 32))
+        for client, code in zip(clients[4:], ("too-many", None, None), strict=True):
+            asked = client.tell(GetBlob(bytes(32)))
+            self.assertEqual(dict(self.refusals(client)).get(asked), code)
+        self.network.run(10.0)
+        self.assertEqual(len(clients[0].session._services.blob_transfers), 0)
+        self.assertIsInstance(clients[4].ask(GetBlob(bytes(32))), BlobFound)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
+from tace.gateway.channel import OPENING_SECONDS, REQUEST_SECONDS
+from tace.gateway.polling_sessions import PollingSessions
 from tace.gateway.requests import BodyRoom
 from tace.gateway.sessions import ClientSessions
-from tace.gateway.site import IDLE_SECONDS, MAX_BODY_BYTES
+from tace.gateway.site import IDLE_SECONDS, MAX_BODY_BYTES, make_site
+from tace.gateway.web_files import WebFile
+from tace.gateway.websocket import ClientSockets, websocket_resource
 from tests.gateway.in_memory import Answer, Connection, services, site_of
 from tests.network import MemoryNetwork
 
@@ -145,6 +151,21 @@ class BoundsTests(SiteTestCase):
         second.go()
         self.assertEqual(self.site.bodies.held, 0)
 
+    def test_all_bodies_of_one_address(self) -> None:
+        """A quarter of the room: others find the rest."""
+        self.site.bodies = BodyRoom(400)
+        head = b"POST / HTTP/1.1\r\nHost: n\r\nContent-Length: 101\r\n\r\n"
+        first, second = (Connection(self.site, "192.0.2.1") for _ in range(2))
+        other = Connection(self.site, "192.0.2.2")
+        for connection in (first, second, other):
+            connection.send(head + bytes(60))
+        self.assertTrue(first.transport.connected)
+        self.assertFalse(second.transport.connected)
+        self.assertTrue(other.transport.connected)
+        first.go()
+        other.go()
+        self.assertEqual((self.site.bodies.held, self.site.bodies._groups), (0, {}))
+
     def test_headers_without_end(self) -> None:
         """A line longer than any should be."""
         self.ask("GET / HTTP/1.1\n")
@@ -152,14 +173,131 @@ class BoundsTests(SiteTestCase):
         self.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
         self.assertFalse(self.transport.connected)
 
+    def test_no_timer_is_shortened(self) -> None:
+        """For each that is, Twisted's reactor searches all that there are: ten thousand connections
+        would keep it from everything else.
+        """
+        shortened: list[object] = []
+        later = self.clock.callLater
+
+        def watched(*args: Any, **kw: Any) -> Any:
+            call: Any = later(*args, **kw)
+            call.resetter = shortened.append
+            return call
+
+        self.patch(self.clock, "callLater", watched)
+        connection = Connection(self.site)
+        connection.send(b"GET / HTTP/1.1\r\nHost: n\r\n\r\n")
+        connection.send(b"GET / HTTP/1.1\r\nHo")
+        self.assertGreater(len(self.clock.getDelayedCalls()), 0)
+        self.assertEqual(shortened, [])
+
     def test_silence(self) -> None:
-        """Before, in the middle of, and after a request: hung up within a minute and a bit."""
-        for said in (b"", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: n\r\n\r\n"):
+        """Before and in the middle of the first request, and after an answer: hung up."""
+        for said, seconds in (
+            (b"", OPENING_SECONDS),
+            (b"GET / HTTP/1.1\r\nHo", OPENING_SECONDS),
+            (b"GET / HTTP/1.1\r\nHost: n\r\n\r\n", IDLE_SECONDS),
+        ):
             self.setUp()
             if said:
                 self.send(said)
-            self.clock.advance(IDLE_SECONDS - 1)
+            self.clock.advance(seconds - 1)
             self.assertTrue(self.transport.connected)
             self.clock.advance(2)
-            self.clock.advance(20)
             self.assertFalse(self.transport.connected)
+
+    def test_a_byte_now_and_then(self) -> None:
+        """Earns no time: neither the head of a request nor its body may take for ever."""
+        body = b"POST / HTTP/1.1\r\nHost: n\r\nContent-Length: 1000\r\n\r\n"
+        for head in (b"GET / HTTP/1.1\r\nX: ", body):
+            self.setUp()
+            self.send(head)
+            for _ in range(int(OPENING_SECONDS) - 1):
+                self.clock.advance(1)
+                self.send(b"x")
+            self.assertTrue(self.transport.connected)
+            self.clock.advance(2)
+            self.assertFalse(self.transport.connected)
+
+    def test_a_byte_now_and_then_on_a_connection_in_use(self) -> None:
+        """A later request has its time from its first byte, not from the answer before."""
+        self.ask("GET / HTTP/1.1\nHost: n\n")
+        self.clock.advance(IDLE_SECONDS - 1)
+        self.send(b"GET / HTTP/1.1\r\nX: ")
+        for _ in range(int(REQUEST_SECONDS) - 1):
+            self.clock.advance(1)
+            self.send(b"x")
+        self.assertTrue(self.transport.connected)
+        self.clock.advance(2)
+        self.assertFalse(self.transport.connected)
+
+    def test_a_transport_that_does_not_close(self) -> None:
+        """Its buffer is full and nobody reads: it is cut off."""
+        aborted: list[str] = []
+        self.transport.loseConnection = lambda: None  # type: ignore[method-assign]
+        self.transport.abortConnection = lambda: aborted.append("cut off")  # type: ignore[method-assign]
+        self.clock.advance(OPENING_SECONDS + 1)
+        self.assertEqual(aborted, [])
+        self.clock.advance(15)
+        self.assertEqual(aborted, ["cut off"])
+
+    def test_many_requests_at_once_from_a_client_that_does_not_read(self) -> None:
+        """Answered only as far as the transport takes answers; the others when it does again."""
+        protocol = self.connection.protocol
+        self.send(b"GET / HTTP/1.1\r\nHost: n\r\n\r\n")
+        one = len(self.transport.value())
+        real = self.transport.write
+
+        def write(data: bytes) -> None:
+            real(data)
+            if len(self.transport.value()) > 10 * one:
+                protocol._channel.pauseProducing()
+
+        self.transport.write = write  # type: ignore[method-assign]
+        self.send(b"GET / HTTP/1.1\r\nHost: n\r\n\r\n" * 1000)
+        self.assertLess(len(self.transport.value()), 12 * one)
+        self.assertEqual(self.transport.producerState, "paused")
+        answers = 0
+        for _ in range(1000):
+            answers += self.transport.value().count(b"HTTP/1.1 200")
+            self.transport.clear()
+            protocol._channel.resumeProducing()
+            if answers == 1001:
+                break
+        self.assertEqual(answers, 1001)
+        self.assertEqual(self.transport.producerState, "producing")
+
+
+class GarbageTests(SiteTestCase):
+    """What is no HTTP."""
+
+    def test_a_request_line_that_is_none(self) -> None:
+        """One 400, whatever stands behind it, and nothing in the log."""
+        for line in (b"GET /\xff HTTP/1.1", b"G\xffT / HTTP/1.1", b"GET / HTTP/\xff", b"\x16\x03"):
+            self.setUp()
+            self.send(line + b"\r\nHost: n\r\n\r\nGET / HTTP/1.1\r\nHost: n\r\n\r\n")
+            self.assertEqual(self.transport.value(), b"HTTP/1.1 400 Bad Request\r\n\r\n", line)
+            self.assertFalse(self.transport.connected)
+
+    def test_headers_in_no_encoding(self) -> None:
+        """Mean nothing, and are no error of the node's: each would be a page in its log."""
+        sessions = _no_sessions()
+        sockets = websocket_resource(ClientSockets(sessions, self.clock))
+        polling = PollingSessions(sessions, self.clock)
+        page = WebFile("index.html", b"page", b"zip", "ab" * 32)
+        site = make_site(sockets, polling, {"index.html": page}, self.clock)
+        for name in ("Upgrade", "Accept-Encoding", "X-Forwarded-For", "Tace-Session", "Host"):
+            for method, path in (("GET", "/"), ("GET", "/v1/socket"), ("POST", "/v1/session")):
+                connection = Connection(site)
+                head = f"{method} {path} HTTP/1.1\r\n{name}: ".encode()
+                connection.send(head + b"\xff\xfe\r\n\r\n")
+                answer = connection.answer()
+                assert answer is not None
+                self.assertIn(answer.status, (200, 426, 503), (name, path))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_nobody_is_told_what_the_node_is_made_of(self) -> None:
+        """No answer names the software."""
+        for path in ("/", "/v1/socket", "/v1/poll", "/nothing"):
+            self.assertNotIn("server", self.ask(f"GET {path} HTTP/1.1\nHost: n\n")[1], path)
