@@ -126,6 +126,12 @@ class Chat:
         if identity == self._peer:
             click.echo("that came from a device that is not on their list of devices", err=True)
 
+    def requested(self, identity: bytes) -> None:
+        """Not this conversation's matter: `tace receive` says it."""
+
+    def no_room(self) -> None:
+        """Likewise."""
+
     def connected(self, address: NodeAddress) -> None:
         if not self._connected:
             click.echo(f"connected to {address}", err=True)

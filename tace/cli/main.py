@@ -20,15 +20,19 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "identity": Entry("tace.cli.identity", "group", "Make, restore or show an identity."),
+    "identity": Entry("tace.cli.identity", "group", "Make, restore, show or move an identity."),
+    "contact": Entry("tace.cli.contact", "group", "Add, verify, accept and block people."),
     "send": Entry("tace.cli.send", "command", "Send a message."),
     "receive": Entry("tace.cli.receive", "command", "Print what is new."),
     "chat": Entry("tace.cli.chat", "command", "Talk with somebody."),
+    "history": Entry("tace.cli.history", "command", "Show what was said with somebody."),
     "status": Entry("tace.cli.status", "command", "Show what a node says of itself."),
     "verify-web": Entry(
         "tace.cli.verify_web", "command", "Compare the web client that a node serves with yours."
     ),
     "network": Entry("tace.cli.network", "command", "Run a network of nodes on this machine."),
+    "soak": Entry("tace.cli.soak", "command", "Abuse a network and see whether it keeps its word."),
+    "bench": Entry("tace.cli.bench", "group", "Measure how fast it is on this machine."),
 }
 
 
@@ -68,7 +72,8 @@ def main() -> None:
       tace send --home alice --node http://127.0.0.1:8080 LINK "hello"
       tace receive --home alice --follow
 
-    Exit status: 0 done, 1 failed, 2 wrong usage, 3 partly done or waiting in the outbox.
+    Exit status: 0 done, 1 failed, 2 wrong usage, 3 partly done or waiting in the outbox, 4 stored
+    and not delivered in the time that was given.
     """
 
 

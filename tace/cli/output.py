@@ -54,6 +54,14 @@ def clock_text(milliseconds: int) -> str:
         return "--:--"
 
 
+def date_text(milliseconds: int) -> str:
+    """Day, hours and minutes here."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return "---------- --:--"
+
+
 def printable(text: str) -> str:
     """Text from somebody else, without what would steer the terminal (escape sequences) or turn
     the reading direction; lines and tabs stay."""
@@ -61,9 +69,9 @@ def printable(text: str) -> str:
 
 
 def name_of(database: HomeDatabase, identity: bytes) -> str:
-    """What that person wants to be called; empty where they did not say."""
+    """What that person is called here; empty where nobody said."""
     peer = database.peer(identity)
-    return peer.name if peer is not None else ""
+    return peer.called if peer is not None else ""
 
 
 def short_name(database: HomeDatabase, identity: bytes) -> str:

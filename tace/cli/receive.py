@@ -11,6 +11,7 @@ from typing import Any
 import click
 from twisted.internet.defer import CancelledError
 
+from tace.cli.downloads import Downloads
 from tace.cli.options import home_option, json_option, node_option, open_home
 from tace.cli.output import (
     clock_text,
@@ -24,18 +25,27 @@ from tace.cli.run import run, user_of
 from tace.client.address import NodeAddress
 from tace.client.rows import HistoryMessage
 from tace.client.sqlite import HomeDatabase
+from tace.client.user import User
 
 
 class Printing:
     """Prints what arrives; what is wrong with the network goes to standard error."""
 
-    def __init__(self, database: HomeDatabase, *, as_json: bool, follow: bool) -> None:
+    def __init__(
+        self, database: HomeDatabase, *, as_json: bool, downloads: Downloads | None
+    ) -> None:
         self._database = database
         self._as_json = as_json
-        self._follow = follow
+        self._downloads = downloads
+        self.user: User | None = None
         self._connected = True
+        self._requested: set[bytes] = set()
 
     def show(self, message: HistoryMessage) -> None:
+        if self._downloads is not None and not self._database.is_deleted(message):
+            self._downloads.want(message)
+            if self.user is not None:
+                self._downloads.soon(self.user)
         if self._as_json:
             print_json(received_json(self._database, message))
             return
@@ -57,6 +67,20 @@ class Printing:
         name = printable(short_name(self._database, identity))
         click.echo(f"{name} wrote from a device that is not on their list of devices", err=True)
 
+    def requested(self, identity: bytes) -> None:
+        if identity in self._requested:
+            return
+        self._requested.add(identity)
+        name = printable(short_name(self._database, identity))
+        click.echo(f"{name} is a stranger and wrote: see `tace contact requests`", err=True)
+
+    def no_room(self) -> None:
+        click.echo(
+            "some messages of strangers were left in the mailbox: too many of them wait here;"
+            " see `tace contact requests`",
+            err=True,
+        )
+
     def connected(self, address: NodeAddress) -> None:
         if not self._connected:
             click.echo(f"connected to {address}", err=True)
@@ -72,10 +96,18 @@ class Printing:
 @home_option
 @node_option
 @click.option("--follow", is_flag=True, help="Stay, and print what arrives, until interrupted.")
+@click.option(
+    "--files",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Fetch the files that come, into DIR. A failed one can be fetched with `tace history`.",
+)
 @json_option(
     "One JSON object a line with id, kind, from, name, sent, received and what the kind has."
 )
-def command(home: Path, nodes: Sequence[NodeAddress], follow: bool, as_json: bool) -> None:
+def command(
+    home: Path, nodes: Sequence[NodeAddress], follow: bool, files: Path | None, as_json: bool
+) -> None:
     """Print what is new, oldest first, and confirm it to the senders.
 
     Each message is printed once, by whichever program on this home comes first. Without --follow
@@ -83,13 +115,18 @@ def command(home: Path, nodes: Sequence[NodeAddress], follow: bool, as_json: boo
     could be asked to be sure of that.
     """
     opened = open_home(home)
-    printing = Printing(opened.database, as_json=as_json, follow=follow)
+    downloads = None if files is None else Downloads(files)
+    printing = Printing(opened.database, as_json=as_json, downloads=downloads)
 
     async def work(reactor: Any) -> bool:
         user = user_of(opened, reactor, nodes, printing)
         try:
             if not follow:
-                return await user.collect()
+                complete = await user.collect()
+                if downloads is not None:
+                    await downloads.fetch(user)
+                return complete
+            printing.user = user
             # Interrupted: the proper end of it.
             with suppress(CancelledError):
                 await user.follow()
@@ -104,4 +141,6 @@ def command(home: Path, nodes: Sequence[NodeAddress], follow: bool, as_json: boo
         sys.stdout.flush()
     if not complete:
         click.echo("not all nodes could be asked: there may be more", err=True)
+        raise SystemExit(3)
+    if downloads is not None and downloads.failed:
         raise SystemExit(3)

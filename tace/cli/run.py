@@ -13,8 +13,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from tace.client.address import NodeAddress
+from tace.client.events import UserEvents
 from tace.client.home import Home
-from tace.client.user import User, UserEvents
+from tace.client.user import User
 from tace.client.websocket import WebSocketDialer
 
 T = TypeVar("T")

@@ -7,17 +7,27 @@ moved on and the envelope lies in the outbox, or neither.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tace.client.directory import Directory, device_record
+from tace.client.errors import BlockedPerson
 from tace.client.own import OwnIdentity
-from tace.client.rows import HistoryMessage, Introduction, MessageState, Outgoing, Peer, PeerDevice
+from tace.client.rows import (
+    HistoryMessage,
+    Introduction,
+    MessageState,
+    Outgoing,
+    Peer,
+    PeerDevice,
+    Standing,
+)
 from tace.client.sqlite import HomeDatabase
 from tace.client.vault import RandomBytes
 from tace.e2ee.content import (
     Body,
     ContactsMailbox,
     Content,
+    File,
     Part,
     Profile,
     SessionRequest,
@@ -42,6 +52,14 @@ OWN_TURN_SECONDS = 5.0
 """A new parcel belongs to the process that made it for so long; then any may offer it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """:ivar introduces: our name and contacts mailbox ride with it."""
+
+    envelope: Envelope
+    introduces: bool
+
+
 def latest_expiry(node_seconds: float, max_lifetime_hours: int) -> int:
     """The latest ``expires_hours`` to seal with for a node of that clock and that limit."""
     lifetime = min(LIFETIME_HOURS, max(SHORTEST_HOURS, max_lifetime_hours))
@@ -63,21 +81,29 @@ class Addressing:
         self._directory = directory
         self._random_bytes = random_bytes
 
-    def write(self, identity: bytes, text: str, now: float) -> HistoryMessage:
-        """Save a text to somebody: history and outbox, not encrypted yet.
+    def write(self, identity: bytes, body: Text | File, now: float) -> HistoryMessage:
+        """Save a text or a file to somebody: history and outbox, not encrypted yet.
 
-        One that does not fit a message goes in parts.
+        One that does not fit a message goes in parts. Writing to a stranger accepts them.
 
         :raises TooLarge: more than 64 KiB.
+        :raises BlockedPerson: they were blocked here.
         """
         sent_ms = int(now * 1000)
-        expires_hours = int(now) // SECONDS_PER_HOUR + LIFETIME_HOURS
         with self._database.transaction():
             peer = self._database.peer(identity) or Peer(identity)
-            bodies = self._bodies(text)
+            if peer.standing is Standing.BLOCKED:
+                raise BlockedPerson("they are blocked: unblock them first")
+            bodies = _split(body, self._random_bytes)
             first = self._random_bytes(CONTENT_ID_BYTES)
             message = bodies[0].whole if isinstance(bodies[0], Part) else first
-            self._database.set_peer(replace(peer, next_counter=peer.next_counter + len(bodies)))
+            self._database.set_peer(
+                replace(
+                    peer,
+                    next_counter=peer.next_counter + len(bodies),
+                    standing=Standing.CONTACT,
+                )
+            )
             self._database.add_message(
                 peer=identity,
                 message_id=message,
@@ -86,21 +112,64 @@ class Addressing:
                 counter=peer.next_counter,
                 sent_ms=sent_ms,
                 received_ms=sent_ms,
-                text=text,
+                text=body.text if isinstance(body, Text) else body.name,
+                kind=body.KIND,
+                file=body if isinstance(body, File) else None,
             )
-            for place, body in enumerate(bodies):
-                content_id = self._random_bytes(CONTENT_ID_BYTES) if place else first
-                content = Content(content_id, peer.next_counter + place, sent_ms, body)
-                self._database.add_outgoing(
-                    content_id=content_id,
-                    peer=identity,
-                    message=message,
-                    content=encode_contents([content]),
-                    expires_hours=expires_hours,
-                )
+            at = (peer.next_counter, sent_ms)
+            self._post(identity, message, bodies, first, at, now)
             saved = self._database.message(identity, message, outgoing=True)
         assert saved is not None
         return saved
+
+    def write_again(self, message: HistoryMessage, now: float) -> None:
+        """Put a text of ours that no node took into the outbox once more, under the same ids and
+        counters: who has it already shows it once.
+
+        :raises TooLarge: more than 64 KiB.
+        """
+        bodies = _split(Text(message.text), lambda _: message.id)
+        with self._database.transaction():
+            self._database.set_message_state(message.peer, message.id, MessageState.QUEUED)
+            at = (message.counter, message.sent_ms)
+            self._post(message.peer, message.id, bodies, message.id, at, now)
+
+    def greet(self, identity: bytes, now: float) -> None:
+        """Start anew with every device of theirs: they learn of this one and say again what was
+        not confirmed."""
+        content_id = self._random_bytes(CONTENT_ID_BYTES)
+        content = Content(content_id, 0, int(now * 1000), SessionRequest(()))
+        self._database.add_outgoing(
+            content_id=content_id,
+            peer=identity,
+            content=encode_contents([content]),
+            expires_hours=int(now) // SECONDS_PER_HOUR + LIFETIME_HOURS,
+        )
+
+    def _post(
+        self,
+        identity: bytes,
+        message: bytes,
+        bodies: Sequence[Body],
+        first: bytes,
+        at: tuple[int, int],
+        now: float,
+    ) -> None:
+        """Into the outbox: the bodies of one message from that counter and that time on.
+
+        :param first: the id of the content, where there is only one.
+        """
+        counter, sent_ms = at
+        for place, body in enumerate(bodies):
+            alone = len(bodies) == 1
+            content_id = first if alone else self._random_bytes(CONTENT_ID_BYTES)
+            self._database.add_outgoing(
+                content_id=content_id,
+                peer=identity,
+                message=message,
+                content=encode_contents([Content(content_id, counter + place, sent_ms, body)]),
+                expires_hours=int(now) // SECONDS_PER_HOUR + LIFETIME_HOURS,
+            )
 
     def request_session(
         self, identity: bytes, device: bytes, unread: Sequence[bytes], now: float
@@ -135,7 +204,7 @@ class Addressing:
             if not devices:
                 return False
             for device in devices:
-                envelope = self.encrypt(
+                encrypted = self.encrypt(
                     device,
                     decode_contents(fresh.content),
                     network_id,
@@ -145,8 +214,9 @@ class Addressing:
                 self._database.add_parcel(
                     fresh.seq,
                     device.device,
-                    envelope,
+                    encrypted.envelope,
                     next_seconds=now + OWN_TURN_SECONDS,
+                    introduces=encrypted.introduces,
                 )
             self._database.set_addressed(fresh.seq, True)
         return True
@@ -158,7 +228,7 @@ class Addressing:
         network_id: bytes,
         expires_hours: int,
         now: float,
-    ) -> Envelope:
+    ) -> Encrypted:
         """One envelope for one device; its sessions move on. Inside a transaction.
 
         Our name and contacts mailbox ride along until the device has answered.
@@ -177,11 +247,12 @@ class Addressing:
             except Expired:
                 raise NoSession("the device's record is over") from None
             device = replace(device, introduction=Introduction.NOT_SENT)
+        introduces = False
         if device.introduction is not Introduction.CONFIRMED:
             introduced = [*contents, *self._introduction(now)]
             # Where there is no room left it rides on the next message.
             if len(encode_contents(introduced)) <= pair.room:
-                contents = introduced
+                contents, introduces = introduced, True
                 device = replace(device, introduction=Introduction.SENT)
         mailbox = device.contacts_mailbox
         if mailbox is None:
@@ -199,7 +270,7 @@ class Addressing:
             random_bytes=self._random_bytes,
         )
         self._database.set_device(replace(device, pair=pair.to_bytes()))
-        return envelope
+        return Encrypted(envelope, introduces)
 
     def _introduction(self, now: float) -> list[Content]:
         bodies: list[Body] = [ContactsMailbox(self._own.keys.contacts_mailbox)]
@@ -210,13 +281,24 @@ class Addressing:
             for body in bodies
         ]
 
-    def _bodies(self, text: str) -> Sequence[Body]:
-        whole = Text(text) if len(text.encode()) <= ROOM_WITH_HANDSHAKE else None
-        if whole is not None:
-            probe = Content(bytes(CONTENT_ID_BYTES), (1 << 53) - 1, (1 << 53) - 1, whole)
-            if len(encode_contents([probe])) <= ROOM_WITH_HANDSHAKE:
-                return [whole]
-        return split(Text(text), ROOM_WITH_HANDSHAKE, self._random_bytes)
+
+def parts_of(text: str) -> int:
+    """In how many messages a text goes; people are told before it is sent.
+
+    :raises TooLarge: more than 64 KiB.
+    """
+    return len(_split(Text(text), bytes))
+
+
+def _split(body: Text | File, random_bytes: RandomBytes) -> Sequence[Body]:
+    """Itself where it fits a first message, else its parts.
+
+    :param random_bytes: gives what the parts have in common.
+    """
+    probe = Content(bytes(CONTENT_ID_BYTES), (1 << 53) - 1, (1 << 53) - 1, body)
+    if len(encode_contents([probe])) <= ROOM_WITH_HANDSHAKE:
+        return [body]
+    return split(body, ROOM_WITH_HANDSHAKE, random_bytes)
 
 
 def _pair_of(device: PeerDevice) -> Pair:

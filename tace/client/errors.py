@@ -18,9 +18,16 @@ class HomeSealed(HomeError):
 
 
 class NoNode(TaceError):
-    """No node could be reached."""
+    """No node could be reached, or none would.
+
+    :ivar pause_seconds: how long the only one that is known wants to be left alone.
+    """
 
     code = "no-node"
+
+    def __init__(self, detail: str = "", *, pause_seconds: float = 0.0) -> None:
+        super().__init__(detail)
+        self.pause_seconds = pause_seconds
 
 
 class TooMuchWork(TaceError):
@@ -51,3 +58,21 @@ class ReplacedIdentity(TaceError):
     """The identity was restored elsewhere, and this home is no longer its device."""
 
     code = "replaced-identity"
+
+
+class BlockedPerson(TaceError):
+    """The recipient was blocked here: nothing is sent to them."""
+
+    code = "blocked"
+
+
+class BadContacts(TaceError):
+    """Not a contacts file, or a damaged one."""
+
+    code = "bad-contacts"
+
+
+class FileGone(TaceError):
+    """The nodes do not keep that file any more."""
+
+    code = "file-gone"

@@ -27,6 +27,7 @@ DATABASE = "home.db"
 _LOCK = "showing.lock"
 _HOME_KEY = "home_key"
 AskPassphrase = Callable[[], str]
+Fill = Callable[[HomeDatabase, OwnIdentity], None]
 
 
 class Home:
@@ -52,10 +53,12 @@ class Home:
         passphrase: str = "",
         random_bytes: RandomBytes,
         cost: PassphraseCost = DEFAULT_COST,
+        fill: Fill | None = None,
     ) -> Home:
         """Make one for the identity behind ``code``, with a new device.
 
         :param passphrase: seals every secret in it; empty for none.
+        :param fill: puts into it what it holds from its first moment on.
         :raises HomeError: there is one already, or the directory cannot be used.
         """
         if len(name) > MAX_NAME:
@@ -72,7 +75,14 @@ class Home:
             raise HomeError(f"the home {directory} cannot be made: {error.strerror}") from None
         database = HomeDatabase.open(directory / DATABASE)
         lock = FileLock(directory / _LOCK)
-        return cls._furnish(database, lock, code, name, passphrase, random_bytes, cost)
+        try:
+            return cls._furnish(database, lock, code, name, passphrase, random_bytes, cost, fill)
+        except BaseException:
+            # Half a home would keep its owner from making a whole one.
+            database.close()
+            for made in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+                (directory / made).unlink(missing_ok=True)
+            raise
 
     @classmethod
     def in_memory(cls, code: RecoveryCode, *, name: str = "", random_bytes: RandomBytes) -> Home:
@@ -90,6 +100,7 @@ class Home:
         passphrase: str,
         random_bytes: RandomBytes,
         cost: PassphraseCost,
+        fill: Fill | None = None,
     ) -> Home:
         vault = Vault.make(random_bytes)
         form = vault.key_form(passphrase, cost)
@@ -97,6 +108,8 @@ class Home:
         with database.transaction():
             database.set_setting(_HOME_KEY, form)
             own = establish(database, code, name, random_bytes)
+            if fill is not None:
+                fill(database, own)
         return cls(database, own, lock)
 
     @classmethod

@@ -8,17 +8,20 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
 
 from tace.background import background
+from tace.client.backoff import SLOWEST_SECONDS
+from tace.client.batch import Batch
 from tace.client.connection import Connection
 from tace.client.nodes import Nodes
 from tace.client.own import OwnIdentity
-from tace.client.reading import Batch, Reading
-from tace.errors import Malformed, TaceError, Unauthorized
+from tace.client.reading import Reading
+from tace.errors import Malformed, Refusal, TaceError, Unauthorized
 from tace.identity.keys import SigningKey
 from tace.identity.mailbox_proof import LEASE_SECONDS, MAX_REMOVED, Lease, Removal
 from tace.ids import KIND_CONTACTS, KIND_REQUESTS
-from tace.wire.client import Ack, OpenLease, StartWatch
+from tace.wire.client import Ack, Defer, OpenLease, StartWatch
 from tace.wire.fields import LeaseField, TombstoneField
 from tace.wire.objects import Envelope
 
@@ -84,6 +87,12 @@ class Inbox:
         if self._watch is not None:
             await self._watch.idle()
 
+    @property
+    def left(self) -> bool:
+        """Did the last watch leave something in the mailbox, for want of room? The next one is
+        pushed it again."""
+        return self._watch is not None and self._watch.left
+
     def close(self) -> None:
         if self._watch is not None:
             self._watch.close()
@@ -116,6 +125,7 @@ class _Watch:
         self._renewal: IDelayedCall | None = None
         self._idle: list[Deferred[None]] = []
         self._started = False
+        self.left = False
 
     async def start(self) -> None:
         connection = self._connection
@@ -207,6 +217,10 @@ class _Watch:
             )
 
     async def _renew(self) -> None:
+        if self.left:
+            # There may be room by now, and only another watch is pushed it again.
+            self._connection.close()
+            return
         try:
             await self._lease()
         except TaceError:
@@ -239,9 +253,23 @@ class _Watch:
             for mailbox, (key, kind) in self._keys.items()
             for removal in _removals(key, kind, [j for j in batch.junk if j.mailbox == mailbox])
         ]
+        if batch.deferred:
+            self.left = True
+            self._connection.tell(Defer(tuple(envelope.id for envelope in batch.deferred)))
         tombstones = tuple(TombstoneField(t.mailbox, t.encoded) for t in batch.tombstones)
         if tombstones or removals:
-            await self._connection.request(Ack(tombstones, tuple(removals)))
+            await self._ack(Ack(tombstones, tuple(removals)))
+
+    async def _ack(self, ack: Ack) -> None:
+        while True:
+            try:
+                await self._connection.request(ack)
+                return
+            except Refusal as error:
+                if not error.retry_after_ms:
+                    raise
+                # It is busy and says until when; it pushes no more than the window meanwhile.
+                await deferLater(self._clock, min(SLOWEST_SECONDS, error.retry_after_ms / 1000))
 
     def _tell_caught_up(self) -> None:
         if not self._behind and self._started and not self._queue and not self._reading_now:

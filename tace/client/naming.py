@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 
 from tace.client.errors import UnknownRecipient
+from tace.client.rows import Peer, Standing
 from tace.client.sqlite import HomeDatabase
 from tace.e2ee.link import CODE_PREFIX, BadLink, ContactLink
 from tace.identity.keys import PUBLIC_KEY_BYTES, parse_public_key
@@ -22,8 +23,9 @@ def key_text(identity: bytes) -> str:
 def identity_of(database: HomeDatabase, text: str) -> bytes:
     """Whom ``text`` means: a link, a public key, or else a known name.
 
-    Names become known by the first message from their owner, who chose them; two people may have
-    the same. Links and keys go first, so that nobody can call themselves by another one's key.
+    A name that the user gave goes first, then those that contacts gave themselves, then those of
+    strangers and of people who were blocked: nobody can come before a contact by taking their
+    name. Links and keys go before all names, so that nobody can call themselves by another's key.
 
     :raises UnknownRecipient: nobody, or more than one; the text is one line for a person.
     """
@@ -37,14 +39,20 @@ def identity_of(database: HomeDatabase, text: str) -> bytes:
     if key is not None:
         return key
     named = database.peers_named(text) if text else []
-    if len(named) == 1:
-        return named[0].identity
-    if named:
-        keys = ", ".join(key_text(peer.identity) for peer in named)
+    first = min(map(_rank, named), default=None)
+    best = [peer for peer in named if _rank(peer) == first]
+    if len(best) == 1:
+        return best[0].identity
+    if best:
+        keys = ", ".join(key_text(peer.identity) for peer in best)
         raise UnknownRecipient(f"more than one person is called {text!r}: say which key: {keys}")
     raise UnknownRecipient(
         f"nobody called {text!r} is known here: give their link or public key the first time"
     )
+
+
+def _rank(peer: Peer) -> tuple[bool, bool]:
+    return peer.standing is not Standing.CONTACT, not peer.alias
 
 
 def _key(text: str) -> bytes | None:

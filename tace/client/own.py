@@ -60,6 +60,29 @@ def establish(
     return load(database)
 
 
+def rename(database: HomeDatabase, name: str) -> None:
+    """Another name; every device that knows the former one is told with what is sent next.
+
+    :raises HomeError: it is no name.
+    """
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise HomeError(f"a name is one line of at most {MAX_NAME} characters")
+    with database.transaction():
+        database.set_setting(_NAME, name.strip().encode())
+        database.introduce_again()
+
+
+def recovery_code(database: HomeDatabase) -> RecoveryCode:
+    """What the home's identity follows from.
+
+    :raises HomeError: no identity was ever put there.
+    """
+    code = database.secret(_CODE)
+    if code is None:
+        raise HomeError("the home holds no identity")
+    return RecoveryCode(code)
+
+
 def load(database: HomeDatabase) -> OwnIdentity:
     """:raises HomeError: no identity was ever put there."""
     code, seed = database.secret(_CODE), database.secret(_DEVICE)

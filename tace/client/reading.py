@@ -8,40 +8,28 @@ does not unseal        removed from the mailbox as junk
 is a duplicate         acked: its ratchet message was opened before
 opens                  its contents are saved with the ratchet's new state, then it is acked
 cannot be decrypted    kept for a day, a contact is asked for a new session, then it is acked
+is one stranger's too  left in the mailbox until there is room (:mod:`tace.client.strangers`)
+many
 ====================== =========================================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tace.client.addressing import Addressing
+from tace.client.batch import Batch
 from tace.client.directory import device_list
 from tace.client.own import OwnIdentity
 from tace.client.publish import Publisher
-from tace.client.rows import HistoryMessage, Introduction, MessageState, Peer, PeerDevice
+from tace.client.rows import Introduction, Listing, Peer, PeerDevice, Standing
+from tace.client.saving import Saving
 from tace.client.sqlite import HomeDatabase
+from tace.client.strangers import Strangers
 from tace.client.vault import RandomBytes
-from tace.e2ee.content import (
-    ContactsMailbox,
-    Content,
-    Delete,
-    Edit,
-    File,
-    Part,
-    Profile,
-    Reaction,
-    Receipt,
-    SessionRequest,
-    Text,
-    Unknown,
-    decode_body,
-    decode_contents,
-    encode_body,
-)
+from tace.e2ee.content import decode_contents
 from tace.e2ee.inner import Inner
-from tace.e2ee.parts import MAX_JOINING, Joining
 from tace.e2ee.pqxdh import Handshake
 from tace.e2ee.prekeys import Prekey
 from tace.e2ee.sealed import Junk, unseal
@@ -65,38 +53,6 @@ and a stranger's place before a contact's."""
 MAX_ASKED = 32
 """Session requests that may wait at once; whoever knows a contact can make us want one."""
 
-Said = Text | Reaction | Edit | Delete | File
-"""What stands in the history."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What came of a batch of envelopes.
-
-    :ivar tombstones: acks for what was saved (or needs no saving).
-    :ivar junk: what nobody can ack: to be removed with the mailbox key.
-    :ivar messages: new in the history.
-    :ivar placed: (person, device, counter) of what takes a place there and shows nothing.
-    :ivar delivered: (person, message id) of ours that were confirmed.
-    :ivar unreadable: who claims to have sent what could not be read.
-    :ivar new_devices: (person, device) that a known person wrote from, and that their list as it
-        is known here does not name.
-    :ivar owes_receipts: something came that wants a receipt.
-    :ivar seen_before: something was opened before, perhaps by another program of this home.
-    :ivar send_again: somebody asked for what they could not read; it waits in the outbox.
-    """
-
-    tombstones: list[Tombstone] = field(default_factory=list)
-    junk: list[Envelope] = field(default_factory=list)
-    messages: list[HistoryMessage] = field(default_factory=list)
-    placed: list[tuple[bytes, bytes, int]] = field(default_factory=list)
-    delivered: list[tuple[bytes, bytes]] = field(default_factory=list)
-    unreadable: list[bytes] = field(default_factory=list)
-    new_devices: list[tuple[bytes, bytes]] = field(default_factory=list)
-    owes_receipts: bool = False
-    seen_before: bool = False
-    send_again: bool = False
-
 
 class Reading:
     """Reads for one home."""
@@ -114,6 +70,8 @@ class Reading:
         self._publisher = publisher
         self._addressing = addressing
         self._random_bytes = random_bytes
+        self._strangers = Strangers(database)
+        self._saving = Saving(database, self._strangers)
         self._known_prekeys: dict[int, Prekey] = {}
 
     def read(self, envelopes: Iterable[Envelope], network_id: bytes, now: float) -> Batch:
@@ -136,8 +94,13 @@ class Reading:
             batch.junk.append(envelope)
             return
         inner = unsealed.inner
-        if inner.device != self._own.keys.id and not self._open(envelope, inner, now, batch):
-            self._keep(envelope, inner, now, batch)
+        if inner.identity != self._own.public:
+            # Nobody else is oneself: what claims to be is let go of.
+            if not self._strangers.has_room(inner.identity, inner.device):
+                batch.deferred.append(envelope)
+                return
+            if not self._open(envelope, inner, now, batch):
+                self._keep(envelope, inner, now, batch)
         self._database.set_opened(envelope.id, unsealed.secret, envelope.expires_hours)
         batch.tombstones.append(Tombstone.of(envelope, unsealed.secret))
 
@@ -167,154 +130,56 @@ class Reading:
         self, device: PeerDevice, inner: Inner, outcome: Opened, now: float, batch: Batch
     ) -> None:
         device = replace(device, pair=outcome.pair.to_bytes())
-        peer = self._database.peer(device.identity) or Peer(device.identity)
+        peer = self._database.peer(device.identity) or Peer(
+            device.identity, standing=Standing.REQUEST
+        )
+        admitted = self._strangers.admits(peer)
         if outcome.started:
             handshake = Handshake.parse(inner.handshake)
             device = replace(device, inbox_key=handshake.certificate.inbox_key)
-            if peer.device_list is not None and device.device not in device_list(peer.device_list):
-                # Theirs by its certificate; whether they still list it is to be looked up.
+            if self._is_new(peer, device.device):
+                # Theirs by its certificate; whether they still list it is to be looked up. Who
+                # was not let in makes us ask nobody: that would show that we are here.
                 peer = replace(peer, looked_up_seconds=0.0)
-                batch.new_devices.append((device.identity, device.device))
+                device = replace(device, listing=Listing.UNCHECKED)
+                batch.new_devices |= admitted
         self._database.set_peer(peer)
+        if peer.standing is Standing.REQUEST and not admitted:
+            batch.requests.append(peer.identity)
         if outcome.fresh:
             # It has lost what it knew: our mailbox, and what it did not confirm.
             device = replace(device, introduction=Introduction.NOT_SENT)
         self._database.set_device(device)
         if outcome.fresh:
-            self._send_again(device.identity, batch)
+            self._saving.send_again(device.identity, batch)
         try:
             contents = decode_contents(outcome.content)
         except Malformed:
             # Their program is at fault. The ratchet has moved; there is nothing to show.
             return
         for content in contents:
-            self._save(content, device.identity, device.device, now, batch)
+            self._saving.save(content, device.identity, device.device, now, batch)
         if outcome.started:
             self._read_kept(device.identity, device.device, now, batch)
 
-    def _save(
-        self, content: Content, identity: bytes, device: bytes, now: float, batch: Batch
-    ) -> None:
-        match content.body:
-            case Text() | Reaction() | Edit() | Delete() | File():
-                at = (content.counter, content.sent_ms)
-                self._message(content.id, content.body, at, identity, device, now, batch)
-            case Part():
-                self._part(content, content.body, identity, device, now, batch)
-            case Receipt(ids=ids):
-                for content_id in ids:
-                    self._confirmed(identity, device, content_id, batch)
-                return
-            case SessionRequest():
-                self._send_again(identity, batch)
-            case Profile(name=name):
-                peer = self._database.peer(identity) or Peer(identity)
-                self._database.set_peer(replace(peer, name=_presentable(name) or peer.name))
-                return
-            case ContactsMailbox(mailbox=mailbox):
-                known = self._database.device(identity, device)
-                assert known is not None
-                self._database.set_device(replace(known, contacts_mailbox=mailbox))
-                return
-            case Unknown():
-                batch.placed.append((identity, device, content.counter))
-        self._database.owe_receipt(identity, content.id)
-        batch.owes_receipts = True
-
-    def _message(
-        self,
-        message_id: bytes,
-        body: Said,
-        at: tuple[int, int],
-        identity: bytes,
-        device: bytes,
-        now: float,
-        batch: Batch,
-    ) -> None:
-        new = self._database.add_message(
-            peer=identity,
-            message_id=message_id,
-            outgoing=False,
-            state=MessageState.RECEIVED,
-            sender_device=device,
-            counter=at[0],
-            sent_ms=at[1],
-            received_ms=int(now * 1000),
-            text=_text_of(body),
-            kind=body.KIND,
-            target=body.target if isinstance(body, Reaction | Edit | Delete) else None,
-            file=body if isinstance(body, File) else None,
+    def _is_new(self, peer: Peer, device: bytes) -> bool:
+        """Not on the list that is known, or beside others where none is known."""
+        if peer.device_list is not None:
+            return device not in device_list(peer.device_list)
+        return any(
+            known.device != device and known.pair is not None
+            for known in self._database.devices(peer.identity)
         )
-        if new:
-            saved = self._database.message(identity, message_id, outgoing=False)
-            assert saved is not None
-            batch.messages.append(saved)
-
-    def _part(
-        self,
-        content: Content,
-        part: Part,
-        identity: bytes,
-        device: bytes,
-        now: float,
-        batch: Batch,
-    ) -> None:
-        if part.index:
-            # The text takes the place of its first part.
-            batch.placed.append((identity, device, content.counter))
-        if self._database.message(identity, part.whole, outgoing=False) is not None:
-            return
-        self._database.add_part(identity, part.whole, part.index, encode_body(part), now)
-        joining = Joining()
-        whole = None
-        try:
-            for encoded in self._database.parts(identity, part.whole):
-                known = decode_body(Part.KIND, encoded)
-                assert isinstance(known, Part)
-                whole = joining.add(known)
-        except Malformed:
-            self._database.remove_parts(identity, part.whole)
-            return
-        if whole is not None:
-            self._database.remove_parts(identity, part.whole)
-            counter = max(0, content.counter - part.index)
-            if isinstance(whole, Said):
-                at = (counter, content.sent_ms)
-                self._message(part.whole, whole, at, identity, device, now, batch)
-            else:
-                batch.placed.append((identity, device, counter))
-            return
-        unfinished = self._database.wholes_in_parts(identity)
-        for given_up in unfinished[: max(0, len(unfinished) - MAX_JOINING)]:
-            self._database.remove_parts(identity, given_up)
-
-    def _confirmed(self, identity: bytes, device: bytes, content_id: bytes, batch: Batch) -> None:
-        known = self._database.device(identity, device)
-        for outgoing in self._database.confirmed(identity, content_id):
-            self._database.remove_outgoing(outgoing.seq)
-            if known is not None and known.introduction is Introduction.SENT:
-                # Until now our name and mailbox rode on everything that had room for them.
-                known = replace(known, introduction=Introduction.CONFIRMED)
-                self._database.set_device(known)
-            if outgoing.message is None:
-                continue
-            if not self._database.parcels_of_message(identity, outgoing.message):
-                self._database.set_message_state(identity, outgoing.message, MessageState.DELIVERED)
-                batch.delivered.append((identity, outgoing.message))
-
-    def _send_again(self, identity: bytes, batch: Batch) -> None:
-        for outgoing in self._database.outgoing_of(identity):
-            if outgoing.device is None:
-                self._database.set_addressed(outgoing.seq, False)
-                batch.send_again = True
 
     def _keep(self, envelope: Envelope, inner: Inner, now: float, batch: Batch) -> None:
-        batch.unreadable.append(inner.identity)
         self._database.keep_unreadable(
             envelope.id, envelope.encoded, inner.identity, inner.device, now
         )
         self._database.bound_unreadable(inner.identity, most_of_one=MAX_KEPT_OF_ONE, most=MAX_KEPT)
-        if self._database.peer(inner.identity) is None or inner.identity == self._own.public:
+        peer = self._database.peer(inner.identity)
+        if peer is None or peer.standing is not Standing.BLOCKED:
+            batch.unreadable.append(inner.identity)
+        if not self._strangers.admits(peer):
             # On the word of a stranger nothing is sent.
             return
         device = self._database.device(inner.identity, inner.device) or PeerDevice(
@@ -354,16 +219,3 @@ class Reading:
     def forget_prekeys(self) -> None:
         """Have them read anew: what was destroyed on disk shall not live on in memory."""
         self._known_prekeys = {}
-
-
-def _presentable(name: str) -> str:
-    """A name from a stranger: one line, without characters that move or hide others."""
-    return "".join(c for c in name if c.isprintable()).strip()
-
-
-def _text_of(body: Said) -> str:
-    match body:
-        case Text(text=text) | Edit(text=text) | Reaction(emoji=text) | File(name=text):
-            return text
-        case Delete():
-            return ""

@@ -20,8 +20,10 @@ from tace.client.backoff import retry_after
 from tace.client.connection import Connection
 from tace.client.directory import Directory
 from tace.client.errors import NeverOnline
-from tace.client.outbox import LOOKED_UP_FOR_SECONDS, Outbox
+from tace.client.lookups import LOOKED_UP_FOR_SECONDS
+from tace.client.outbox import Outbox
 from tace.client.sqlite import HomeDatabase
+from tace.client.strangers import Policy, policy_of
 from tace.client.vault import RandomBytes
 from tace.e2ee.content import DELIVERED, Content, Receipt
 from tace.e2ee.session import NoSession
@@ -59,9 +61,19 @@ class Receipts:
         self._failures = 0
         self._stopped = False
 
+    def owed(self) -> dict[bytes, list[bytes]]:
+        """What may be sent, by person."""
+        # A stranger who was not accepted learns nothing, not even that somebody is here.
+        return self._database.receipts_owed(ask=policy_of(self._database) is Policy.ASK)
+
     def soon(self) -> None:
         """Send what is owed within 2 seconds."""
         self._within(self._random.uniform(0.0, LATEST_SECONDS))
+
+    def resume(self) -> None:
+        """Send what another program made due; a wait after a failure goes on."""
+        if self._timer is None and self.owed():
+            self.soon()
 
     def stop(self) -> None:
         """Send nothing more on its own."""
@@ -87,7 +99,7 @@ class Receipts:
         with suppress(TaceError):
             # What did not go stays owed.
             await self.send()
-        if self._database.receipts_owed():
+        if self.owed():
             self._failures += 1
             self._within(retry_after(self._failures, self._random))
         else:
@@ -101,10 +113,10 @@ class Receipts:
         await self._turn.run(lambda: Deferred.fromCoroutine(self._send()))
 
     async def _send(self) -> None:
-        owed = self._database.receipts_owed()
+        owed = self.owed()
         if owed:
             # Without any node nobody needs to be tried.
-            await self._outbox.connected()
+            await self._outbox.connection.connected()
         failed: TaceError | None = None
         for identity, ids in owed.items():
             try:
@@ -116,7 +128,7 @@ class Receipts:
             raise failed
 
     async def _confirm(self, identity: bytes, ids: Sequence[bytes]) -> None:
-        connection = await self._outbox.connected()
+        connection = await self._outbox.connection.connected()
         peer = self._database.peer(identity)
         if peer is not None and peer.device_list is not None and not peer.looked_up_seconds:
             # They wrote from a device that was not on the list that is known.
@@ -155,6 +167,6 @@ class Receipts:
             return [
                 self._addressing.encrypt(
                     device, [receipt], challenge.network_id, expires_hours, now
-                )
+                ).envelope
                 for device in self._directory.devices(identity, now)
             ]

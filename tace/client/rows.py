@@ -33,6 +33,27 @@ class Introduction(IntEnum):
     CONFIRMED = 2
 
 
+class Standing(StrEnum):
+    """How far somebody was let in."""
+
+    CONTACT = "contact"
+    """Added, written to, or accepted."""
+    REQUEST = "request"
+    """A stranger who wrote: to be accepted or blocked. Bounded (:mod:`tace.client.strangers`)."""
+    BLOCKED = "blocked"
+    """What they say is dropped, and nothing is sent to them."""
+
+
+class Listing(StrEnum):
+    """Is a device on its owner's list of devices?"""
+
+    KNOWN = "known"
+    UNCHECKED = "unchecked"
+    """It is new here; nothing of it is shown before the list was looked up."""
+    UNLISTED = "unlisted"
+    """It is not: one that its owner replaced, or that somebody took from them."""
+
+
 class ParcelState(StrEnum):
     WAITING = "waiting"
     STORED = "stored"
@@ -44,6 +65,9 @@ class ParcelState(StrEnum):
 class Peer:
     """A person: somebody written to, or who wrote.
 
+    :ivar name: what they call themselves; never trusted.
+    :ivar alias: what this user calls them; goes before their own name.
+    :ivar verified: this user has compared the safety number with them.
     :ivar device_list: their record of kind 1 as it was found last, or None.
     :ivar looked_up_seconds: when it was last asked for.
     """
@@ -53,6 +77,14 @@ class Peer:
     device_list: bytes | None = None
     looked_up_seconds: float = 0.0
     next_counter: int = 1
+    alias: str = ""
+    standing: Standing = Standing.CONTACT
+    verified: bool = False
+
+    @property
+    def called(self) -> str:
+        """The user's name for them, else their own; empty where nobody said."""
+        return self.alias or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +97,7 @@ class PeerDevice:
     :ivar introduction: whether it knows our contacts mailbox (and our name).
     :ivar next_shown: the counter after the last one shown of what it sent, None before the first.
     :ivar reset_seconds: when a new session was last asked of it.
+    :ivar listing: whether its owner's list names it.
     :ivar pair: the sessions with it (:class:`tace.e2ee.session.Pair`), as bytes.
     """
 
@@ -77,6 +110,7 @@ class PeerDevice:
     next_shown: int | None = None
     reset_seconds: float = 0.0
     pair: bytes | None = field(default=None, repr=False)
+    listing: Listing = Listing.KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +163,7 @@ class Parcel:
     """One encrypted copy of an outgoing content, for one device.
 
     :ivar stamped: it is for a mailbox that takes only stamped messages.
+    :ivar introduces: our name and contacts mailbox rode with it.
     :ivar copies: on how many of its ``replicas`` disks a node said it is.
     :ivar attempts: how often it was offered in this state.
     :ivar next_seconds: when it is to be offered next.
@@ -145,6 +180,7 @@ class Parcel:
     replicas: int
     attempts: int
     next_seconds: float
+    introduces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +191,16 @@ class Unreadable:
     peer: bytes
     device: bytes
     kept_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What of one person is kept and was not shown.
+
+    :ivar contents: those that were not receipted.
+    :ivar bytes: of the messages and of parts whose others are missing.
+    """
+
+    messages: int
+    contents: int
+    bytes: int

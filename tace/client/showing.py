@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.client.rows import HistoryMessage
 from tace.client.sqlite import HomeDatabase
+from tace.client.strangers import Policy, policy_of
 from tace.e2ee.order import HoldBack
 
 LOCK_RETRY_SECONDS = 0.05
@@ -88,7 +89,6 @@ class Showing:
         self._peer = peer
         self._held: dict[tuple[bytes, bytes], HoldBack[HistoryMessage | None]] = {}
         self._ready: list[HistoryMessage] = []
-        self._looked_to = 0
         self._taken: set[int] = set()
         self._catching_up = True
         self._timer: IDelayedCall | None = None
@@ -96,12 +96,11 @@ class Showing:
         self._blocked_since: float | None = None
 
     def look(self) -> None:
-        """Take up what other programs on this home received and did not show."""
-        unshown = self._database.unshown(self._peer, after=self._looked_to)
-        taken, self._taken = self._taken, set()
-        if unshown:
-            self._looked_to = unshown[-1].seq
-        self._take([message for message in unshown if message.seq not in taken])
+        """Take up what may be shown now: what other programs on this home received and did not
+        show, what was looked up or accepted meanwhile."""
+        unshown = self._unshown()
+        self._take([message for message in unshown if message.seq not in self._taken])
+        self._taken = {message.seq for message in unshown}
         self._flush()
 
     def arrived(
@@ -111,12 +110,14 @@ class Showing:
         now = self._clock.seconds()
         for peer, device, counter in placed:
             self._release(self._hold_back(peer, device).offer(counter, None, now))
-        mine = [each for each in messages if self._peer is None or each.peer == self._peer]
-        # A look may have found them already, or will find them again.
-        new = [message for message in mine if message.seq > self._looked_to]
-        self._taken.update(message.seq for message in new)
-        self._take(new)
-        self._flush()
+        if messages:
+            self.look()
+        else:
+            self._flush()
+
+    def _unshown(self) -> list[HistoryMessage]:
+        ask = policy_of(self._database) is Policy.ASK
+        return self._database.unshown(self._peer, ask=ask)
 
     def _take(self, messages: Sequence[HistoryMessage]) -> None:
         now = self._clock.seconds()

@@ -42,6 +42,11 @@ class HomeDatabase(People, History, Post, Arrivals):
         """(origin, node id) of all that are remembered, in a fixed order."""
         return self._all("SELECT origin, node FROM node ORDER BY origin")
 
+    def latest_origins(self, most: int) -> list[str]:
+        """The nodes met last, the latest first."""
+        rows = self._all("SELECT origin FROM node ORDER BY met_seconds DESC, origin LIMIT ?", most)
+        return [origin for (origin,) in rows]
+
     def remember_nodes(self, nodes: Sequence[tuple[str, bytes]], now: float, *, keep: int) -> None:
         """(origin, node id) each; only the ``keep`` met last are remembered."""
         with self.transaction():

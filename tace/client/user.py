@@ -5,83 +5,46 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import BinaryIO
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure as TwistedFailure
 
 from tace.background import Periodic, background
 from tace.client.address import NodeAddress
 from tace.client.addressing import Addressing
-from tace.client.backoff import FIRST_SECONDS, retry_after
-from tace.client.directory import Directory, device_list
-from tace.client.errors import NeverOnline, NoNode, ReplacedIdentity, UnknownRecipient
+from tace.client.backoff import FIRST_SECONDS
+from tace.client.batch import Batch
+from tace.client.connection import Connection
+from tace.client.directory import Directory
+from tace.client.errors import BlockedPerson, NoNode, ReplacedIdentity, UnknownRecipient
+from tace.client.events import NoUserEvents, UserEvents
+from tace.client.files import Files, Progress
+from tace.client.flushing import LOOK_EVERY_SECONDS, Flushing
+from tace.client.following import Following
 from tace.client.home import Home
 from tace.client.inbox import Inbox
+from tace.client.lookups import LOOKED_UP_FOR_SECONDS
+from tace.client.new_devices import NewDevices
 from tace.client.nodes import Dial, Nodes
-from tace.client.outbox import LOOKED_UP_FOR_SECONDS, Outbox
+from tace.client.outbox import Outbox
 from tace.client.publish import Publisher
-from tace.client.reading import KEPT_SECONDS, Batch, Reading
+from tace.client.reading import KEPT_SECONDS, Reading
 from tace.client.receipts import Receipts
-from tace.client.rows import HistoryMessage, MessageState
+from tace.client.rows import HistoryMessage, MessageState, Standing
 from tace.client.showing import Showing
 from tace.client.stamping import InThread, Stamper
 from tace.client.vault import RandomBytes
+from tace.e2ee.content import File, Text
 from tace.errors import Failure, Refusal, TaceError
 from tace.wire.objects import SECONDS_PER_HOUR, TOMBSTONE_GRACE_HOURS
 
 INBOX_ATTEMPTS = 4
 """How many nodes may break under one collection."""
-LOOK_EVERY_SECONDS = 5.0
-"""Another program on this home may have put something into the outbox, or have received what it
-does not show."""
 TIDY_EVERY_SECONDS = 3600.0
-
-
-class UserEvents(Protocol):
-    """What a program may want to tell its user. Called from the reactor."""
-
-    def show(self, message: HistoryMessage) -> None:
-        """A received message, in its place; when this returns it counts as shown."""
-
-    def changed(self, message: HistoryMessage) -> None:
-        """The state of a message of ours may have changed."""
-
-    def unreadable(self, identity: bytes) -> None:
-        """Something that claims to be from that person cannot be read; it is asked for again."""
-
-    def unlisted(self, identity: bytes) -> None:
-        """Something came from a device of that person which is not on their device list: an old
-        one that they replaced, or one that somebody took from them."""
-
-    def connected(self, address: NodeAddress) -> None:
-        """Messages are pushed from that node now."""
-
-    def disconnected(self, reason: str) -> None:
-        """No node pushes messages; it is tried again."""
-
-
-class NoUserEvents:
-    """For programs that only send."""
-
-    def show(self, message: HistoryMessage) -> None:
-        """Nothing is received."""
-
-    def changed(self, message: HistoryMessage) -> None:
-        """The sender asks for the state."""
-
-    def unreadable(self, identity: bytes) -> None:
-        """Nothing is received."""
-
-    def unlisted(self, identity: bytes) -> None:
-        """Nothing is received."""
-
-    def connected(self, address: NodeAddress) -> None:
-        """Nothing is received."""
-
-    def disconnected(self, reason: str) -> None:
-        """Nothing is received."""
 
 
 class User:
@@ -129,6 +92,7 @@ class User:
             random_source,
             self._tell_changed,
         )
+        self._files = Files(self._outbox, self._stamper, clock, random_bytes)
         self._receipts = Receipts(
             database,
             directory,
@@ -143,12 +107,14 @@ class User:
         self._showing: Showing | None = None
         self._caught_up: Deferred[bool | TaceError] | None = None
         self._lost: Deferred[TaceError] | None = None
-        self._flushing = Periodic("outbox", clock, self._until_due, self._flush_quietly)
+        self._flushing = Flushing(self._outbox, database, clock, random_source, self._end_following)
         self._looking = Periodic("showing", clock, lambda: LOOK_EVERY_SECONDS, self._look)
         self._tidying = Periodic("tidying", clock, lambda: TIDY_EVERY_SECONDS, self._tidy_up)
         self._following: Deferred[None] | None = None
-        self._failures = 0
-        self._unverified: dict[tuple[bytes, bytes], None] = {}
+        self._receiving: Following | None = None
+        self._new_devices = NewDevices(database, self._outbox, self._events)
+        self._shown = 0
+        self._awaited: tuple[bytes, bytes, Deferred[None]] | None = None
         self._tidy()
         # Whatever waits is tried again by every program that starts.
         database.make_waiting_due()
@@ -165,13 +131,46 @@ class User:
         :param looked_up_within_seconds: how old what is known of the recipient's devices may be.
         :raises NeverOnline: the recipient has published no record; nothing is kept.
         :raises UnknownRecipient: the recipient is this identity itself.
+        :raises BlockedPerson: they were blocked here.
         :raises TooLarge: more than 64 KiB.
         """
-        self._not_oneself(identity)
+        self._may_write(identity)
         # Without a node it is encrypted with what is known, or waits for the first that answers.
         with suppress(NoNode):
             await self._outbox.look_up(identity, looked_up_within_seconds)
-        message = self._addressing.write(identity, text, self._clock.seconds())
+        message = self._addressing.write(identity, Text(text), self._clock.seconds())
+        return await self._offer(message)
+
+    async def send_file(
+        self,
+        identity: bytes,
+        source: BinaryIO,
+        size: int,
+        name: str,
+        media_type: str,
+        progress: Progress,
+    ) -> HistoryMessage:
+        """Put a file at the nodes, then send the message that names it, as :meth:`send`.
+
+        :raises NoNode: no node took all of it; nothing is sent.
+        :raises TooLarge: more than 62 MiB.
+        :raises NeverOnline: as :meth:`send`; likewise the others.
+        """
+        self._may_write(identity)
+        await self._outbox.look_up(identity, LOOKED_UP_FOR_SECONDS)
+        file = await self._files.put(source, size, name, media_type, progress)
+        return await self._offer(self._addressing.write(identity, file, self._clock.seconds()))
+
+    async def fetch_file(self, file: File, target: BinaryIO, progress: Progress) -> None:
+        """Write a file that somebody sent to ``target``.
+
+        :raises FileGone: the nodes do not have it any more.
+        :raises NoNode: none could be asked.
+        :raises Malformed: what they have does not open.
+        """
+        await self._files.fetch(file, target, progress)
+
+    async def _offer(self, message: HistoryMessage) -> HistoryMessage:
         with suppress(NoNode):
             await self._outbox.flush()
             message = self._message(message)
@@ -180,14 +179,31 @@ class User:
                 await self._outbox.flush()
         return self._message(message)
 
+    async def wait_for(self, message: HistoryMessage, seconds: float) -> HistoryMessage:
+        """Keep sending, and receive without showing anything, until a message of ours is
+        delivered or has failed; as far as it got after ``seconds`` at most.
+
+        :raises ReplacedIdentity: the identity was restored elsewhere.
+        """
+        settled: Deferred[None] = Deferred()
+        self._awaited = (message.peer, message.id, settled)
+        following = self.follow(show=False)
+        following.addErrback(_fail_with, settled)
+        self._settle(self._message(message))
+        settled.addTimeout(seconds, self._clock)
+        with suppress(WaitedTooLong):
+            await settled
+        return self._message(message)
+
     def write(self, identity: bytes, text: str) -> HistoryMessage:
         """Put a text into the outbox of a program that follows; ``changed`` tells how it goes.
 
         :raises UnknownRecipient: the recipient is this identity itself.
+        :raises BlockedPerson: they were blocked here.
         :raises TooLarge: more than 64 KiB.
         """
-        self._not_oneself(identity)
-        message = self._addressing.write(identity, text, self._clock.seconds())
+        self._may_write(identity)
+        message = self._addressing.write(identity, Text(text), self._clock.seconds())
         self._flushing.soon()
         return message
 
@@ -218,13 +234,25 @@ class User:
         :raises ReplacedIdentity: the identity was restored elsewhere.
         """
         showing = self._start_showing(peer)
+        complete = True
         try:
-            complete = await self._collect()
+            room = True
+            while room:
+                shown = self._shown
+                complete = await self._collect() and complete
+                complete = await self._checked_devices() and complete
+                showing.look()
+                showing.caught_up()
+                await showing.finished()
+                # What was shown makes room for what was left in the mailbox.
+                room = self._inbox.left and self._shown > shown
+                showing.catching_up()
         finally:
             showing.caught_up()
             await showing.finished()
+        if self._inbox.left:
+            self._events.no_room()
         try:
-            await self._verify_devices()
             await self._receipts.send()
             await self._outbox.flush()
         except NoNode:
@@ -241,7 +269,7 @@ class User:
             self._lost.addCallback(_end_with, caught_up)
             try:
                 connection = await self._inbox.open()
-                self._outbox.avoid(connection.challenge.node_id)
+                self._outbox.connection.avoid(connection.challenge.node_id)
                 await self._tend_outbox()
                 outcome = await caught_up
                 if isinstance(outcome, TaceError):
@@ -260,16 +288,20 @@ class User:
             # What is to be sent waits; what has come is read all the same.
             return
 
-    def follow(self, peer: bytes | None = None) -> Deferred[None]:
+    def follow(self, peer: bytes | None = None, *, show: bool = True) -> Deferred[None]:
         """Receive, show, confirm and send until :meth:`close`.
 
+        :param peer: show only this person's messages; what others sent is kept for later.
+        :param show: show anybody's.
         :raises ReplacedIdentity: the identity was restored elsewhere.
         """
-        self._start_showing(peer)
+        if show:
+            self._start_showing(peer)
         self._following = Deferred()
         following = self._following
-        background("inbox", self._follow_to_the_end())
-        self._flushing.start(delay=0)
+        self._receiving = Following(self._inbox, self._clock, self._random, self)
+        background("inbox", self._follow_to_the_end(self._receiving))
+        self._flushing.start()
         self._looking.start()
         self._tidying.start()
         return following
@@ -277,6 +309,8 @@ class User:
     async def close(self) -> None:
         """Send the receipts that are owed, then let go of every connection. The home stays open."""
         following, self._following = self._following, None
+        if self._receiving is not None:
+            self._receiving.stop()
         await self._flushing.stop()
         await self._looking.stop()
         await self._tidying.stop()
@@ -287,44 +321,36 @@ class User:
                 await self._receipts.send()
         self._stamper.stop()
         self._inbox.close()
-        self._outbox.close()
+        self._outbox.connection.close()
         if self._showing is not None:
             self._showing.interrupted()
             self._showing.stop()
         if following is not None:
             following.callback(None)
 
-    async def _follow_to_the_end(self) -> None:
+    async def _follow_to_the_end(self, receiving: Following) -> None:
         try:
-            await self._follow()
+            await receiving.run()
         except Exception as error:
             # Who follows learns that nothing comes any more; the log gets all of it.
             self._end_following(error)
             raise
 
-    async def _follow(self) -> None:
-        failures = 0
-        while self._follows():
-            self._lost = Deferred()
-            try:
-                connection = await self._inbox.open()
-                failures = 0
-                self._outbox.avoid(connection.challenge.node_id)
-                self._events.connected(connection.address)
-                background("outbox", self._tend_outbox_quietly())
-                reason = await self._lost
-            except TaceError as error:
-                reason = error
-            if not self._follows():
-                return
-            failures += 1
-            self._events.disconnected(str(reason))
-            if self._showing is not None:
-                self._showing.interrupted()
-            if failures > 1:
-                await deferLater(self._clock, retry_after(failures - 1, self._random))
-            if self._showing is not None:
-                self._showing.catching_up()
+    # -- FollowingEvents -------------------------------------------------------------------------
+
+    def inbox_opened(self, connection: Connection) -> None:
+        self._outbox.connection.avoid(connection.challenge.node_id)
+        self._events.connected(connection.address)
+        background("outbox", self._tend_outbox_quietly())
+
+    def inbox_ended(self, reason: TaceError) -> None:
+        self._events.disconnected(str(reason))
+        if self._showing is not None:
+            self._showing.interrupted()
+
+    def inbox_tried_again(self) -> None:
+        if self._showing is not None:
+            self._showing.catching_up()
 
     # -- InboxEvents -----------------------------------------------------------------------------
 
@@ -333,14 +359,17 @@ class User:
             self._showing.arrived(batch.messages, batch.placed)
             if batch.seen_before:
                 self._showing.look()
+        for identity in dict.fromkeys(batch.requests):
+            self._events.requested(identity)
         for peer, message in batch.delivered:
             self._tell_changed(peer, message)
         for identity in dict.fromkeys(batch.unreadable):
             self._events.unreadable(identity)
-        self._unverified.update(dict.fromkeys(batch.new_devices))
         if self._follows():
             if batch.new_devices:
-                background("devices", self._verify_quietly())
+                background("devices", self._check_devices_quietly())
+            if batch.deferred:
+                self._events.no_room()
             if batch.owes_receipts:
                 self._receipts.soon()
             if batch.send_again:
@@ -355,52 +384,46 @@ class User:
 
     def inbox_lost(self, reason: TaceError) -> None:
         lost, self._lost = self._lost, None
-        if lost is not None:
+        if self._receiving is not None:
+            self._receiving.lost(reason)
+        elif lost is not None:
             lost.callback(reason)
 
     # -- inside ----------------------------------------------------------------------------------
 
-    async def _verify_devices(self) -> None:
-        """Look up whether new devices of known people are on their lists."""
-        while self._unverified:
-            identity, device = next(iter(self._unverified))
-            with suppress(NeverOnline):
-                await self._outbox.look_up(identity, LOOKED_UP_FOR_SECONDS)
-            self._unverified.pop((identity, device), None)
-            peer = self._database.peer(identity)
-            if peer is None or peer.device_list is None:
-                continue
-            if device not in device_list(peer.device_list):
-                self._events.unlisted(identity)
+    async def _checked_devices(self) -> bool:
+        try:
+            await self._new_devices.check()
+        except NoNode:
+            # What they sent is shown by a later program.
+            return False
+        return True
 
-    async def _verify_quietly(self) -> None:
-        # Without a node they are looked up with the next ones.
-        with suppress(NoNode):
-            await self._verify_devices()
+    async def _check_devices_quietly(self) -> None:
+        if await self._checked_devices() and self._showing is not None:
+            self._showing.look()
 
     def _follows(self) -> bool:
         return self._following is not None
 
     def _start_showing(self, peer: bytes | None) -> Showing:
         self._showing = Showing(
-            self._database, self.home.showing_lock, self._clock, self._events.show, peer
+            self._database, self.home.showing_lock, self._clock, self._show, peer
         )
         self._showing.look()
         return self._showing
 
+    def _show(self, message: HistoryMessage) -> None:
+        self._events.show(message)
+        self._shown += 1
+
     async def _look(self) -> None:
+        if self._new_devices.waiting():
+            await self._checked_devices()
         if self._showing is not None:
             self._showing.look()
-
-    async def _flush_quietly(self) -> None:
-        try:
-            await self._outbox.flush()
-        except NoNode:
-            self._failures += 1
-        except ReplacedIdentity as error:
-            self._end_following(error)
-        else:
-            self._failures = 0
+        # Somebody may have been accepted meanwhile, in another program.
+        self._receipts.resume()
 
     async def _tend_outbox_quietly(self) -> None:
         try:
@@ -410,29 +433,35 @@ class User:
 
     def _end_following(self, error: Exception) -> None:
         following, self._following = self._following, None
+        if self._receiving is not None:
+            self._receiving.stop()
         if following is not None:
             following.errback(error)
-
-    def _until_due(self) -> float:
-        if self._failures:
-            return retry_after(self._failures, self._random)
-        due = self._database.next_due_seconds()
-        if due is None:
-            return LOOK_EVERY_SECONDS
-        return min(LOOK_EVERY_SECONDS, max(0.0, due - self._clock.seconds()))
 
     def _tell_changed(self, peer: bytes, message_id: bytes) -> None:
         message = self._database.message(peer, message_id, outgoing=True)
         if message is not None:
             self._events.changed(message)
+            self._settle(message)
+
+    def _settle(self, message: HistoryMessage) -> None:
+        if self._awaited is None or self._awaited[:2] != (message.peer, message.id):
+            return
+        if message.state in (MessageState.DELIVERED, MessageState.FAILED):
+            settled = self._awaited[2]
+            if not settled.called:
+                settled.callback(None)
 
     def _message(self, message: HistoryMessage) -> HistoryMessage:
         found = self._database.message(message.peer, message.id, outgoing=True)
         return found if found is not None else message
 
-    def _not_oneself(self, identity: bytes) -> None:
+    def _may_write(self, identity: bytes) -> None:
         if identity == self.home.own.public:
             raise UnknownRecipient("that is this home's own identity")
+        peer = self._database.peer(identity)
+        if peer is not None and peer.standing is Standing.BLOCKED:
+            raise BlockedPerson("they are blocked: unblock them first")
 
     async def _tidy_up(self) -> None:
         self._tidy()
@@ -449,3 +478,8 @@ class User:
 def _end_with(reason: TaceError, waiting: Deferred[bool | TaceError]) -> None:
     if not waiting.called:
         waiting.callback(reason)
+
+
+def _fail_with(failure: TwistedFailure, waiting: Deferred[None]) -> None:
+    if not waiting.called:
+        waiting.errback(failure)

@@ -62,7 +62,7 @@ class OneNode(TestCase):
         """Start ``tace COMMAND --home HOME ARGUMENTS``; for a group, its command comes first."""
         group = [command]
         rest = list(arguments)
-        if command == "identity":
+        if command in ("identity", "contact"):
             group.append(rest.pop(0))
         where = ["--home", str(self.directory / home)]
         program = tace(reactor, ".", *group, *where, *rest, **environ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -25,6 +26,8 @@ class Terminal:
     def __init__(self, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
         self.printed = ""
+        # What is read may end within a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tace.cli.main", *arguments],
             stdin=theirs,
@@ -37,20 +40,20 @@ class Terminal:
     def answer(self, question: str, text: str) -> None:
         """Wait for the question, and type."""
         while question not in self.printed:
-            self.printed += os.read(self._ours, 4096).decode()
+            self.printed += self._decoder.decode(os.read(self._ours, 4096))
         os.write(self._ours, text.encode() + b"\n")
 
     def rest(self) -> str:
         """Everything that was printed, at the end."""
         with contextlib.suppress(OSError):  # the other end is closed
             while data := os.read(self._ours, 4096):
-                self.printed += data.decode()
+                self.printed += self._decoder.decode(data)
         os.close(self._ours)
         self.process.wait()
         return self.printed
 
 
-class Identities(SynchronousTestCase):
+class Homes(SynchronousTestCase):
     """No node is needed for any of this."""
 
     def setUp(self) -> None:
@@ -65,6 +68,10 @@ class Identities(SynchronousTestCase):
             input=given,
             env=environment,
         )
+
+
+class Identities(Homes):
+    """Made, shown, restored."""
 
     def test_new_and_show(self) -> None:
         """The key and the link are shown again; the recovery code only once."""
@@ -183,3 +190,81 @@ class Identities(SynchronousTestCase):
         self.assertEqual(result.exit_code, 1)
         self.assertIn("64", result.stderr)
         self.assertFalse(self.home.exists())
+
+
+class Moving(Homes):
+    """Export and import; what the file holds is tests/client/test_exporting.py's matter."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.made = json.loads(self.tace("new", "--name", "Alice", "--json").stdout)
+        self.code = self.made["recovery_code"]
+        self.file = self.home.parent / "alice.tace"
+        self.home.parent.mkdir(parents=True, exist_ok=True)
+
+    def test_there_and_back(self) -> None:
+        """Sealed, private, and opened by the recovery code alone."""
+        exported = self.tace("export", str(self.file))
+        self.assertEqual(exported.exit_code, 0, exported.output)
+        self.assertEqual(exported.stdout, "")
+        self.assertEqual(stat.S_IMODE(self.file.stat().st_mode), 0o600)
+        self.assertNotIn(b"Alice", self.file.read_bytes())
+        self.home = self.home.parent / "again"
+        told = self.tace("import", "--json", str(self.file), given=self.code + "\n")
+        self.assertEqual(told.exit_code, 0, told.output)
+        found = json.loads(told.stdout)
+        self.assertRegex(found.pop("made"), r"^\d{4}-\d\d-\d\dT")
+        self.assertEqual((found.pop("contacts"), found.pop("messages")), (0, 0))
+        self.assertEqual(found, {n: v for n, v in self.made.items() if n != "recovery_code"})
+        self.assertNotIn(self.code, told.output)
+
+    def test_never_over_another(self) -> None:
+        """Neither a file nor a home."""
+        self.tace("export", str(self.file))
+        before = self.file.read_bytes()
+        self.assertEqual(self.tace("export", str(self.file)).exit_code, 1)
+        self.assertEqual(self.file.read_bytes(), before)
+        self.assertEqual(self.tace("export", "--force", str(self.file)).exit_code, 0)
+        result = self.tace("import", str(self.file), TACE_RECOVERY_CODE=self.code)
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("already", result.stderr)
+
+    def test_what_does_not_open(self) -> None:
+        """One line, and no home."""
+        self.tace("export", str(self.file))
+        self.home = self.home.parent / "again"
+        other = json.loads(self.tace("new", "--json").stdout)["recovery_code"]
+        self.home = self.home.parent / "third"
+        damaged = self.home.parent / "damaged"
+        damaged.write_bytes(b"something else")
+        for file, code, status in (
+            (self.file, other, 1),
+            (self.file, "00000", 2),
+            (damaged, self.code, 1),
+            (self.home.parent / "nothing", self.code, 2),
+        ):
+            result = self.tace("import", str(file), TACE_RECOVERY_CODE=code)
+            self.assertEqual(result.exit_code, status, result.output)
+            self.assertFalse(self.home.exists())
+
+    def test_a_passphrase(self) -> None:
+        """Seals the home that is made; the file is opened by the code as ever."""
+        self.tace("export", str(self.file))
+        self.home = self.home.parent / "again"
+        sealed = {"TACE_RECOVERY_CODE": self.code, "TACE_PASSPHRASE": "correct horse"}
+        self.assertEqual(self.tace("import", str(self.file), **sealed).exit_code, 0)
+        self.assertEqual(self.tace("show").exit_code, 1)
+        self.assertEqual(self.tace("show", TACE_PASSPHRASE="correct horse").exit_code, 0)
+
+    def test_another_name(self) -> None:
+        """One line of at most 64 characters."""
+        self.assertEqual(self.tace("name", "Alicia").exit_code, 0)
+        self.assertEqual(json.loads(self.tace("show", "--json").stdout)["name"], "Alicia")
+        for name in ("x" * 65, "a\nb"):
+            self.assertEqual(self.tace("name", name).exit_code, 1)
+        self.assertEqual(json.loads(self.tace("show", "--json").stdout)["name"], "Alicia")
+
+    def test_the_link_as_a_qr_code(self) -> None:
+        """On request."""
+        self.assertIn("█", self.tace("show", "--qr").stdout)
+        self.assertNotIn("█", self.tace("show").stdout)

@@ -52,6 +52,24 @@ class Receiving(OneNode):
         (message,) = home.database.conversation(peer.identity, 10)
         self.assertEqual((message.text, message.state), ("one", MessageState.DELIVERED))
 
+    async def test_a_stranger_who_waits(self) -> None:
+        """Where the user wants to be asked: said, held back, and shown once it is accepted."""
+        await self.received("bob")
+        policy = await self.tace("contact", "requests", "--policy", "ask", home="bob")
+        self.assertEqual(policy.status, 0)
+        await self.send("let me in")
+        waits = await self.tace("receive", "--json", home="bob")
+        self.assertEqual((waits.status, waits.output), (0, ""))
+        self.assertEqual(
+            waits.errors, "Alice is a stranger and wrote: see `tace contact requests`\n"
+        )
+        listed = await self.tace("contact", "requests", "--json", home="bob")
+        told = json.loads(listed.output)
+        self.assertEqual((told["own_name"], told["waiting"]), ("Alice", 1))
+        accepted = await self.tace("contact", "accept", "Alice", home="bob")
+        self.assertEqual((accepted.status, accepted.output), (0, "accepted Alice\n"))
+        self.assertEqual([m["text"] for m in await self.received("bob")], ["let me in"])
+
     async def test_for_people(self) -> None:
         """Name and text; what would steer the terminal is left out."""
         await self.received("bob")

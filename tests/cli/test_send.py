@@ -116,3 +116,41 @@ class Sending(OneNode):
             home="alice",
         )
         self.assertEqual((sent.status, sent.output), (0, "stored on 1 of 1 nodes\n"))
+
+    async def test_a_long_text(self) -> None:
+        """In how many parts it goes is said before, and told to programs."""
+        await self.received("bob")
+        long = "x" * 5000
+        sent = await self.tace(
+            "send", "--node", self.url, "--json", self.links["bob"], long, home="alice"
+        )
+        self.assertEqual(sent.status, 0)
+        told = json.loads(sent.output)
+        self.assertEqual((told["state"], told["parts"]), ("stored", 3))
+        self.assertEqual(sent.errors, "the text is long: it goes in 3 parts\n")
+        (got,) = await self.received("bob")
+        self.assertEqual((got["id"], got["text"]), (told["id"], long))
+
+    async def test_wait(self) -> None:
+        """0 when it was delivered in time; 4 when it is stored alone; what came stays for later."""
+        await self.received("bob")
+        to = ("--node", self.url, "--json", self.links["bob"], "hello")
+        sent = await self.tace("send", "--wait", "0.5", *to, home="alice")
+        self.assertEqual((sent.status, json.loads(sent.output)["state"]), (4, "stored"))
+        follower = self.command("receive", "--node", self.url, "--follow", home="bob")
+        await follower.says("hello")
+        await self.tace("send", "--node", self.url, self.links["alice"], "later", home="bob")
+        sent = await self.tace("send", "--wait", "60", *to, home="alice")
+        self.assertEqual((sent.status, json.loads(sent.output)["state"]), (0, "delivered"))
+        self.assertEqual([m["text"] for m in await self.received("alice")], ["later"])
+
+    async def test_wait_without_a_node(self) -> None:
+        """3, after that time."""
+        await self.received("bob")
+        await self.tace("send", "--node", self.url, self.links["bob"], "one", home="alice")
+        await self.stop_node(self.node)
+        sent = await self.tace("send", "--wait", "1", self.links["bob"], "two", home="alice")
+        self.assertEqual(sent.status, 3)
+        for seconds in ("-1", "soon", "99999999"):
+            arguments = ["send", "--home", "x", "--wait", seconds, self.links["bob"], "x"]
+            self.assertEqual(CliRunner().invoke(main, arguments).exit_code, 2)

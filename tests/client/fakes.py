@@ -6,6 +6,7 @@ arrives in a later turn of the clock, so the order of things is the one real nod
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ from tace.ids import KIND_REQUESTS
 from tace.wire import client as wire
 from tace.wire.fields import PutResult
 from tace.wire.message import Message
-from tace.wire.objects import Envelope, Tombstone
+from tace.wire.objects import Envelope, Tombstone, is_stamped
 
 NETWORK_ID = bytes(range(32))
 START_SECONDS = 1_800_000_000.0
@@ -55,6 +56,7 @@ class FakeStore:
     secrets: dict[bytes, bytes] = field(default_factory=dict)
     removed: set[bytes] = field(default_factory=set)
     records: dict[bytes, UserRecord] = field(default_factory=dict)
+    blobs: dict[bytes, bytes] = field(default_factory=dict)
 
     def waiting(self) -> list[Envelope]:
         return [e for mailbox in self.envelopes.values() for e in mailbox.values()]
@@ -251,9 +253,31 @@ class _Session:
                     raise WrongConnection("this connection holds a lease")
                 found = self.network.store.records.get(message.key)
                 return wire.ClientRecord(found.encoded if found else b"")
+            case wire.PutBlob():
+                return self._put_blob(message)
+            case wire.GetBlob():
+                if self.leases:
+                    raise WrongConnection("this connection holds a lease")
+                return wire.BlobFound(self.network.store.blobs.get(message.hash, b""))
             case wire.PublishRecord():
                 return self._publish(UserRecord.parse(message.record))
         raise UnknownMessage(type(message).__name__)
+
+    def _put_blob(self, message: wire.PutBlob) -> Message:
+        if self.leases:
+            raise WrongConnection("this connection holds a lease")
+        name = hashlib.sha256(message.blob).digest()
+        bits = self.network.stamp_bits
+        if not is_stamped(name, message.stamp_target, message.stamp_nonce, wanted=bits):
+            raise StampRequired(f"every blob needs a stamp: {bits}")
+        now = self.clock.seconds()
+        if message.expires_hours * 3600 <= now:
+            raise Expired("over")
+        if message.expires_hours > now // 3600 + self.node.max_lifetime_hours + 1:
+            raise TooFarAhead("too long")
+        self.network.store.blobs[name] = message.blob
+        copies = self.network.copies
+        return wire.BlobStored("stored" if copies >= 2 else "partial", copies, 3)
 
     def _lease(self, lease: Lease) -> Message:
         node = self.node

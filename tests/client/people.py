@@ -36,6 +36,10 @@ class Screen:
         self.changes: list[HistoryMessage] = []
         self.unreadables: list[bytes] = []
         self.unlisted_people: list[bytes] = []
+        self.said: list[str] = []
+        """Texts, and "unlisted", in the order in which they were told."""
+        self.requests: list[bytes] = []
+        self.full = 0
         self.connections: list[str] = []
 
     @property
@@ -44,6 +48,7 @@ class Screen:
 
     def show(self, message: HistoryMessage) -> None:
         self.shown.append(message)
+        self.said.append(message.text)
 
     def changed(self, message: HistoryMessage) -> None:
         self.changes.append(message)
@@ -53,6 +58,13 @@ class Screen:
 
     def unlisted(self, identity: bytes) -> None:
         self.unlisted_people.append(identity)
+        self.said.append("unlisted")
+
+    def requested(self, identity: bytes) -> None:
+        self.requests.append(identity)
+
+    def no_room(self) -> None:
+        self.full += 1
 
     def connected(self, address: NodeAddress) -> None:
         self.connections.append(address.origin)

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tace.client.rows import ParcelState
+from tace.e2ee.content import Text
 from tace.errors import NotStored, Refusal
 from tace.ids import KIND_CONTACTS, KIND_REQUESTS
 from tace.wire.client import Send, SendResult
@@ -29,10 +30,10 @@ class Numbers(World):
         user = self.alice.program()
         database = user.home.database
         now = self.clock.seconds()
-        user._addressing.write(self.bob.identity, "one", now)
+        user._addressing.write(self.bob.identity, Text("one"), now)
         (old,) = database.unaddressed()
         database.remove_outgoing(old.seq)
-        two = user._addressing.write(self.bob.identity, "two", now)
+        two = user._addressing.write(self.bob.identity, Text("two"), now)
         user._addressing.address(old, NETWORK_ID, EXPIRES_HOURS, now)
         (new,) = database.unaddressed()
         self.assertEqual(new.message, two.id)

@@ -13,9 +13,10 @@ from twisted.trial.unittest import TestCase
 
 from tace.client.connection import Connection
 from tace.client.errors import NeverOnline, NoNode, ReplacedIdentity, UnknownRecipient
+from tace.client.flushing import LOOK_EVERY_SECONDS
 from tace.client.home import DATABASE
 from tace.client.rows import HistoryMessage, MessageState
-from tace.client.user import LOOK_EVERY_SECONDS, User
+from tace.client.user import User
 from tace.e2ee.inner import INNER_BYTES, prefix_in_session
 from tace.e2ee.records import DeviceRecord
 from tace.e2ee.sealed import seal

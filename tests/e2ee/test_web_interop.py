@@ -54,7 +54,7 @@ await build({
   logLevel: "error",
   ssr: { noExternal: true },
   build: {
-    ssr: "src/e2ee/testing/interop.ts",
+    ssr: process.argv.at(-2),
     outDir: process.argv.at(-1),
     emptyOutDir: false,
     target: "node20",
@@ -75,11 +75,11 @@ def node() -> str:
 
 
 @cache
-def bundled() -> Path:
-    """The program, made once, in a folder of trial's own."""
+def bundled(source: str = "src/e2ee/testing/interop.ts") -> Path:
+    """That program of the web client, made once, in a folder of trial's own."""
     folder = Path(mkdtemp(prefix="web-interop-", dir=Path.cwd()))
     done = subprocess.run(
-        [node(), "--input-type=module", "--eval", _BUNDLE, "--", str(folder)],
+        [node(), "--input-type=module", "--eval", _BUNDLE, "--", source, str(folder)],
         cwd=_WEB,
         capture_output=True,
         text=True,

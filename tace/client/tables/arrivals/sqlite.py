@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tace.client.rows import Unreadable
+from tace.client.rows import Standing, Unreadable, Waiting
 from tace.client.tables.sqlite import Tables
 
 
@@ -109,10 +109,41 @@ class Arrivals(Tables):
     def owe_receipt(self, peer: bytes, content_id: bytes) -> None:
         self._run("INSERT OR IGNORE INTO receipt VALUES (?, ?)", peer, content_id)
 
-    def receipts_owed(self) -> dict[bytes, list[bytes]]:
-        """The ids to confirm, by person."""
+    def waiting_of(self, peer: bytes) -> Waiting:
+        """What is kept of that person and was not shown."""
+        messages, size = self._one(
+            # Few are not shown; of one person there may be any number.
+            "SELECT count(*), coalesce(sum(length(sealed_text)), 0) FROM message"
+            " INDEXED BY message_unshown WHERE shown = 0 AND peer = ?",
+            peer,
+        )
+        (contents,) = self._one("SELECT count(*) FROM receipt WHERE peer = ?", peer)
+        (parts,) = self._one(
+            "SELECT coalesce(sum(length(sealed_body)), 0) FROM part WHERE peer = ?", peer
+        )
+        return Waiting(messages, contents, size + parts)
+
+    def drop_waiting(self, peer: bytes) -> None:
+        """Let go of what of that person was not shown, and of the receipts for it."""
+        with self.transaction():
+            self._run("DELETE FROM message WHERE peer = ? AND shown = 0", peer)
+            for table in ("receipt", "part", "unreadable"):
+                self._run(f"DELETE FROM {table} WHERE peer = ?", peer)  # noqa: S608
+
+    def receipts_owed(self, *, ask: bool = False) -> dict[bytes, list[bytes]]:
+        """The ids to confirm, by person.
+
+        :param ask: not those of strangers.
+        """
         owed: dict[bytes, list[bytes]] = {}
-        for peer, content_id in self._all("SELECT peer, id FROM receipt ORDER BY peer, id"):
+        rows = self._all(
+            "SELECT receipt.peer, receipt.id FROM receipt LEFT JOIN peer"
+            " ON peer.identity = receipt.peer WHERE NOT (? AND coalesce(peer.standing, '') = ?)"
+            " ORDER BY receipt.peer, receipt.id",
+            ask,
+            Standing.REQUEST,
+        )
+        for peer, content_id in rows:
             owed.setdefault(peer, []).append(content_id)
         return owed
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tace.client.rows import HistoryMessage, MessageState
+from tace.client.rows import HistoryMessage, Listing, MessageState, Standing
 from tace.client.tables.sqlite import Tables
 from tace.e2ee.content import File, Kind, decode_body, encode_body
 
@@ -41,6 +41,7 @@ class History(Tables):
         kind: int = Kind.TEXT,
         target: bytes | None = None,
         file: File | None = None,
+        shown: bool = False,
     ) -> bool:
         """Add what was said; what its sender has deleted already is added without its text.
 
@@ -67,7 +68,7 @@ class History(Tables):
                 sent_ms,
                 received_ms,
                 self._seal("message", row, text.encode()),
-                outgoing or late,
+                outgoing or late or shown,
                 kind,
                 target,
                 None if file is None else self._seal("file", row, encode_body(file)),
@@ -106,14 +107,26 @@ class History(Tables):
             message_id,
         )
 
-    def unshown(self, peer: bytes | None = None, *, after: int = 0) -> list[HistoryMessage]:
-        """Received messages that no program has shown, in the order they came.
+    def unshown(self, peer: bytes | None = None, *, ask: bool = False) -> list[HistoryMessage]:
+        """Received messages that may be shown and that no program has shown, in the order they
+        came.
 
-        :param after: only those whose number is greater; a later one always has a greater number.
+        Not what came from a device that is to be looked up first.
+
+        :param ask: nor what strangers wrote.
         """
-        wanted = "shown = 0 AND seq > ?" + ("" if peer is None else " AND peer = ?")
-        values = (after,) if peer is None else (after, peer)
-        rows = self._all(f"SELECT {_MESSAGE} FROM message WHERE {wanted} ORDER BY seq", *values)
+        rows = self._all(
+            f"SELECT {_MESSAGE} FROM message WHERE shown = 0 AND (? IS NULL OR peer = ?)"
+            " AND NOT EXISTS (SELECT 1 FROM device WHERE device.identity = message.peer"
+            " AND device.device = message.sender_device AND device.listing = ?)"
+            " AND NOT (? AND EXISTS (SELECT 1 FROM peer WHERE peer.identity = message.peer"
+            " AND peer.standing = ?)) ORDER BY seq",
+            peer,
+            peer,
+            Listing.UNCHECKED,
+            ask,
+            Standing.REQUEST,
+        )
         return [self._message(row) for row in rows]
 
     def shown(self, seq: int) -> bool:
@@ -132,14 +145,21 @@ class History(Tables):
                     message.sender_device,
                 )
 
-    def conversation(self, peer: bytes, limit: int) -> list[HistoryMessage]:
-        """The newest ``limit`` texts and files with somebody, oldest first, as edited last."""
+    def conversation(
+        self, peer: bytes, limit: int = -1, *, shown: bool = False
+    ) -> list[HistoryMessage]:
+        """The newest ``limit`` texts and files with somebody, oldest first, as edited last; all
+        of them without a limit.
+
+        :param shown: only what was shown; all of ours was.
+        """
         rows = self._all(
-            f"SELECT {_MESSAGE} FROM message WHERE peer = ? AND kind IN (?, ?)"
+            f"SELECT {_MESSAGE} FROM message WHERE peer = ? AND kind IN (?, ?) AND shown >= ?"
             " ORDER BY seq DESC LIMIT ?",
             peer,
             Kind.TEXT,
             Kind.FILE,
+            shown,
             limit,
         )
         return [self._as_edited(self._message(row)) for row in reversed(rows)]
@@ -169,6 +189,15 @@ class History(Tables):
             if last is not None and last.text:
                 found.append((outgoing, last.text))
         return [] if self.is_deleted(message) else found
+
+    def edit_counter(self, message: HistoryMessage) -> int:
+        """The counter of the edit that made its text; 0 when it was never edited."""
+        edit = self._last_about(message.peer, message.id, Kind.EDIT, outgoing=message.outgoing)
+        return edit.counter if edit is not None else 0
+
+    def last_reaction(self, message: HistoryMessage, *, ours: bool) -> HistoryMessage | None:
+        """The one that holds: that with the highest counter, also where it takes one back."""
+        return self._last_about(message.peer, message.id, Kind.REACTION, outgoing=ours)
 
     def _as_edited(self, message: HistoryMessage) -> HistoryMessage:
         if message.kind != Kind.TEXT or self.is_deleted(message):

@@ -16,7 +16,7 @@ _OUTGOING = "seq, id, peer, device, message, sealed_content, expires_hours, addr
 _PARCEL = (
     "parcel.seq, parcel.outgoing, parcel.device, parcel.envelope_id, parcel.envelope,"
     " parcel.stamped, parcel.state, parcel.copies, parcel.replicas, parcel.attempts,"
-    " parcel.next_seconds"
+    " parcel.next_seconds, parcel.introduces"
 )
 
 
@@ -59,15 +59,15 @@ class Post(Tables):
         rows = self._all(f"SELECT {_OUTGOING} FROM outgoing WHERE addressed = 0 ORDER BY seq")
         return [self._outgoing(row) for row in rows]
 
-    def waiting_peers(self, before_ms: int) -> list[bytes]:
-        """Everybody who has not confirmed something that was written before then."""
-        rows = self._all(
-            "SELECT DISTINCT outgoing.peer FROM outgoing JOIN message ON message.peer ="
-            " outgoing.peer AND message.outgoing = 1 AND message.id = outgoing.message"
-            " WHERE message.sent_ms < ? ORDER BY outgoing.peer",
+    def waiting_peers(self, before_ms: int) -> list[tuple[bytes, int]]:
+        """Everybody who has not confirmed something that was written before then, and when the
+        last of that was (ms since 1970)."""
+        return self._all(
+            "SELECT outgoing.peer, max(message.sent_ms) FROM outgoing JOIN message ON message.peer"
+            " = outgoing.peer AND message.outgoing = 1 AND message.id = outgoing.message"
+            " WHERE message.sent_ms < ? GROUP BY outgoing.peer ORDER BY outgoing.peer",
             before_ms,
         )
-        return [peer for (peer,) in rows]
 
     def count_session_requests(self) -> int:
         """Contents that are for one device only: nothing else is."""
@@ -103,16 +103,18 @@ class Post(Tables):
         envelope: Envelope,
         *,
         next_seconds: float,
+        introduces: bool,
     ) -> None:
         self._run(
-            "INSERT INTO parcel (outgoing, device, envelope_id, envelope, stamped, next_seconds)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO parcel (outgoing, device, envelope_id, envelope, stamped, next_seconds,"
+            " introduces) VALUES (?, ?, ?, ?, ?, ?, ?)",
             outgoing,
             device,
             envelope.id,
             envelope.encoded,
             envelope.kind == KIND_REQUESTS,
             next_seconds,
+            introduces,
         )
 
     def parcel(self, seq: int) -> Parcel | None:
@@ -196,7 +198,6 @@ class Post(Tables):
 
 
 def _parcel(row: Any) -> Parcel:
-    seq, outgoing, device, envelope_id, envelope, stamped, state, *rest = row
-    return Parcel(
-        seq, outgoing, device, envelope_id, envelope, bool(stamped), ParcelState(state), *rest
-    )
+    seq, outgoing, device, envelope_id, envelope, stamped, state, *rest, introduces = row
+    known = (bool(stamped), ParcelState(state), *rest, bool(introduces))
+    return Parcel(seq, outgoing, device, envelope_id, envelope, *known)

@@ -157,13 +157,14 @@ export class Addressing {
     const expiresHours = Math.min(outgoing.expiresHours, terms.latestHours);
     for (const device of devices) {
       const limits = { networkId: terms.networkId, latestHours: expiresHours };
-      const envelope = await this.encrypt(change, device, contents, limits, nowMs);
+      const { envelope, introduces } = await this.encrypt(change, device, contents, limits, nowMs);
       await addParcel(change, {
         outgoing: seq,
         device: device.device,
         envelopeId: hex(envelope.id),
         envelope: envelope.encoded,
         stamped: envelope.kind === KIND_REQUESTS ? 1 : 0,
+        introduces,
         nextMs: 0,
       });
     }
@@ -174,9 +175,11 @@ export class Addressing {
   /**
    * One envelope for one device; its sessions move on.
    *
-   * Our name and contacts mailbox ride along until the device has answered.
+   * Our name and contacts mailbox ride along until the device has confirmed something that they rode
+   * with.
    *
    * @param terms `latestHours`: when the envelope expires.
+   * @returns the envelope, and whether they ride with this one.
    * @throws NoRecord its record has to be looked up before.
    */
   async encrypt(
@@ -185,7 +188,7 @@ export class Addressing {
     contents: readonly Content[],
     terms: Terms,
     nowMs: number,
-  ): Promise<Envelope> {
+  ): Promise<{ envelope: Envelope; introduces: boolean }> {
     const own = await this.own.device(nowMs);
     const now = nowMs / 1000;
     const record = await this.recordOf(device);
@@ -200,12 +203,14 @@ export class Addressing {
       introduction = Introduction.NOT_SENT;
     }
     let sent = contents;
+    let introduces = false;
     if (introduction !== Introduction.CONFIRMED) {
       const introduced = [...contents, ...this.introduction(nowMs)];
       // Where there is no room left it rides on the next message.
       if (encodeContents(introduced).length <= room(pair)) {
         sent = introduced;
         introduction = Introduction.SENT;
+        introduces = true;
       }
     }
     const mailbox = device.contactsMailbox ?? (await record?.requestsMailbox());
@@ -213,13 +218,14 @@ export class Addressing {
     if (!device.inboxKey) throw new NoRecord("the device's record is needed to seal to it");
     const next = await send(pair, own, encodeContents(sent), this.random);
     change.put("device", { ...device, pair: next.pair, introduction });
-    return await seal(next.inner, {
+    const envelope = await seal(next.inner, {
       inboxKey: device.inboxKey,
       networkId: terms.networkId,
       mailbox,
       expiresHours: terms.latestHours,
       random: this.random,
     });
+    return { envelope, introduces };
   }
 
   private async recipients(

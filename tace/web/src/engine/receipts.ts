@@ -192,7 +192,8 @@ export class Receipts {
       const envelopes: Envelope[] = [];
       try {
         for (const device of await directory.devices(attempt, identity, nowMs)) {
-          envelopes.push(await addressing.encrypt(attempt, device, [content], terms, nowMs));
+          const { envelope } = await addressing.encrypt(attempt, device, [content], terms, nowMs);
+          envelopes.push(envelope);
         }
       } catch (error) {
         if (error instanceof NoRecord) return [];

@@ -10,6 +10,7 @@ import {
   encryptAnew,
   outgoingOf,
   outgoingOfMessage,
+  parcelsOf,
   removeOutgoing,
 } from "../store/outbox";
 import { amendPerson } from "../store/people";
@@ -237,10 +238,12 @@ async function confirm(
 ): Promise<void> {
   const { identity, device, nowMs } = from;
   for (const outgoing of await confirmedBy(change, identity, contentId)) {
+    const parcels = await parcelsOf(change, outgoing.seq);
     await removeOutgoing(change, outgoing.seq);
     if (outgoing.device !== null) await removeUnreadable(change, saved.news, identity, device);
     const row = await change.get("device", [identity, device]);
-    if (row?.introduction === Introduction.SENT) {
+    const introduced = parcels.some((parcel) => parcel.introduces && parcel.device === device);
+    if (introduced && row?.introduction === Introduction.SENT) {
       // Until now our name and mailbox rode on everything that had room for them.
       change.put("device", { ...row, introduction: Introduction.CONFIRMED });
     }

@@ -1,6 +1,7 @@
 /** Two people on a network in memory: what is said arrives once, in order, whatever happens. */
 
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Introduction } from "../store/rows";
 import { HERE, type Person, World } from "./testing/engines";
 
 let world: World;
@@ -57,6 +58,32 @@ test("a new name comes with the next thing said", async () => {
   await ada.owner.setName("Ada Lovelace");
   await delivered(ada, [await ada.say(bob, "call me that")]);
   expect((await bob.queries.chat(ada.identity))?.name).toBe("Ada Lovelace");
+});
+
+test("our name goes along until something that it rode with is confirmed", async () => {
+  const [ada, bob] = await world.pair();
+  const introduction = async (set?: Introduction) => {
+    const row = (await ada.stored.reader.all("device")).find(
+      (each) => each.identity === bob.identity,
+    );
+    if (!row) throw new Error("Bob's device is not known");
+    if (set !== undefined) {
+      await ada.stored.change(async (change) =>
+        change.put("device", { ...row, introduction: set }),
+      );
+    }
+    return row.introduction;
+  };
+  await bob.close();
+  const full = await ada.say(bob, "x".repeat(2000));
+  await world.until(async () => (await ada.message(full))?.state === "stored");
+  // It had no room for more; now as if our name had ridden with something that was lost on its way.
+  expect(await introduction(Introduction.SENT)).toBe(Introduction.NOT_SENT);
+  await bob.open();
+  await delivered(ada, [full]);
+  expect(await introduction()).toBe(Introduction.SENT);
+  await delivered(ada, [await ada.say(bob, "short")]);
+  expect(await introduction()).toBe(Introduction.CONFIRMED);
 });
 
 test("a stranger waits in Requests and is told nothing before being accepted", async () => {

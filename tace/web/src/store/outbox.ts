@@ -79,7 +79,7 @@ export async function removeOutgoing(change: Change, seq: number): Promise<void>
 
 export async function addParcel(
   change: Change,
-  parcel: Pick<ParcelRow, "outgoing" | "envelopeId" | "envelope" | "stamped"> & {
+  parcel: Pick<ParcelRow, "outgoing" | "envelopeId" | "envelope" | "stamped" | "introduces"> & {
     device: DeviceId;
     nextMs: number;
   },

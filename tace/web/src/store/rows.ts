@@ -200,6 +200,8 @@ export interface ParcelRow {
   envelope: Bytes;
   /** It is for a mailbox that takes only stamped messages. */
   stamped: 0 | 1;
+  /** Our name and contacts mailbox ride with it. Rows of earlier releases do not say so. */
+  introduces?: boolean;
   state: "waiting" | "stored" | "acked";
   /** On how many of its `replicas` disks a node said it is. */
   copies: number;
