@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +51,19 @@ class NodePlan:
 
 
 def lay_out(
-    base_dir: Path, nodes: int, first_port: int | None, overrides: Mapping[str, object]
+    base_dir: Path,
+    nodes: int,
+    first_port: int | None,
+    overrides: Mapping[str, object],
+    *,
+    own: Sequence[Mapping[str, object]] = (),
 ) -> list[NodePlan]:
     """Makes the directories and writes each ``node.toml``.
 
     :param first_port: node i gets ports P + 2i and P + 2i + 1. 0: the ports it has, or any that
         are free. None: the ports it has, or those counted from 8080.
     :param overrides: settings by ``section.key``, for all nodes.
+    :param own: further ones, of each node for itself.
     :raises SettingsError: a node.toml that is there cannot be used.
     :raises StartError: the directory cannot be written, or there are not so many ports.
     """
@@ -83,7 +89,8 @@ def lay_out(
             )
         )
     for plan, values in zip(plans, kept, strict=True):
-        _write(plan, _values(plan, plans, values) | dict(overrides))
+        further = dict(own[plan.index]) if own else {}
+        _write(plan, _values(plan, plans, values) | dict(overrides) | further)
     return plans
 
 

@@ -1,7 +1,7 @@
 """A network of nodes on this machine, each a ``twistd`` process of its own.
 
-Nodes are started once. One that dies is reported and stays dead; whoever wants it back starts it
-(``twistd -n --pidfile= tace --config DIR/node-2/node.toml``).
+A node that dies is reported and stays dead until :meth:`LocalNetwork.start_again`, or until
+somebody starts it by hand (``twistd -n --pidfile= tace --config DIR/node-2/node.toml``).
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ class LocalNetwork:
         self._environ = environ
         self._lock: IO[str] | None = None
         self._answering = 0
+        self._told_to_end: set[NodeProcess] = set()
+        self._statuses: list[StatusInfo] = []
         self.stopping = False
 
     async def start(self) -> None:
@@ -94,12 +96,42 @@ class LocalNetwork:
             await gatherResults(others, consumeErrors=True)
         except FirstError as error:
             error.subFailure.raiseException()
-        statuses = await self._one_ring()
-        self._describe(statuses)
+        self._statuses = await self._one_ring()
+        self._describe(self._statuses)
         for inquiry in self._inquiries:
             inquiry.close()
         for process in self.processes:
             process.when_ended().addCallback(self._ended, process)
+
+    async def end_one(self, index: int, signal: str = "TERM") -> str:
+        """Ends one node on purpose; how it ended, in words. Nobody is told that it died.
+
+        :param signal: ``TERM`` for good order, ``KILL`` for a crash. A node that does not end in
+            time is killed.
+        """
+        process = self.processes[index]
+        self._told_to_end.add(process)
+        process.signal(signal)
+        await self._ends_in_time(process)
+        process.signal("KILL")
+        end: str = await process.when_ended()
+        self._answering -= 1
+        return end
+
+    async def start_again(self, index: int) -> None:
+        """Starts a node that has ended, with what it has on disk; returns when it answers a client.
+
+        :raises StartError: it does not, or it still runs.
+        """
+        before = self.processes[index]
+        if not before.end:
+            raise StartError(f"node {index} runs")
+        self._told_to_end.discard(before)
+        process = self.processes[index] = NodeProcess(before.plan)
+        await self._launch(index)
+        self._inquiries[index].close()
+        self._describe(self._statuses)
+        process.when_ended().addCallback(self._ended, process)
 
     async def stop(self) -> list[NodeProcess]:
         """Ends all nodes in good order; returns those that had to be killed."""
@@ -187,7 +219,7 @@ class LocalNetwork:
         write_atomically(self.description, json.dumps({"nodes": nodes}, indent=2) + "\n")
 
     def _ended(self, _: str, process: NodeProcess) -> None:
-        if not self.stopping:
+        if not self.stopping and process not in self._told_to_end:
             self._watcher.died(process)
 
 

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from tace.errors import StartError
 from tace.lab.layout import NodePlan
+from tace.lab.tied import tied
 
 MAX_TAIL_BYTES = 8192
 PLANNED = (
@@ -41,7 +42,7 @@ def twistd_command() -> list[str]:
 
 
 class NodeProcess(ProcessProtocol):
-    """Runs one node; it is never started again.
+    """One run of one node, from its start to its end.
 
     Its log goes to ``node.log`` in its directory. Of what it prints besides, only the end is kept.
     """
@@ -56,14 +57,17 @@ class NodeProcess(ProcessProtocol):
 
     def start(self, reactor: Any, environ: Mapping[str, str]) -> None:
         """:raises StartError: twistd is not there, or no process can be made."""
-        arguments = [
-            *twistd_command(),
-            "-n",
-            "--pidfile=",
-            f"--logfile={self.plan.directory / 'node.log'}",
-            "tace",
-            f"--config={self.plan.config}",
-        ]
+        # Whatever ends this process, a node that it started does not stay behind.
+        arguments = tied(
+            [
+                *twistd_command(),
+                "-n",
+                "--pidfile=",
+                f"--logfile={self.plan.directory / 'node.log'}",
+                "tace",
+                f"--config={self.plan.config}",
+            ]
+        )
         kept = {name: value for name, value in environ.items() if name not in PLANNED}
         try:
             transport = reactor.spawnProcess(self, arguments[0], arguments, env=kept)

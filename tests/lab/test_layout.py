@@ -77,6 +77,14 @@ class LayOut(SynchronousTestCase):
             self.assertEqual(settings.ring.replicas, 3)
             self.assertEqual(settings.limits.requests_stamp_bits, 0)
 
+    def test_own_settings(self) -> None:
+        """Those that differ from node to node; they go before what all have."""
+        own = [{"gateway.window": 1}, {"gateway.window": 2}]
+        plans = lay_out(self.base, 2, 0, {"gateway.window": 9, "ring.replicas": 3}, own=own)
+        settings = [load_settings(plan.config, {}) for plan in plans]
+        self.assertEqual([each.gateway.window for each in settings], [1, 2])
+        self.assertEqual([each.ring.replicas for each in settings], [3, 3])
+
     def test_certificate(self) -> None:
         """A node with a certificate is dialled with TLS, at the start that names it too."""
         certificate = {"gateway.certificate_file": "/a.pem", "gateway.private_key_file": "/k.pem"}

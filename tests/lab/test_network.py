@@ -22,7 +22,8 @@ from tace.lab.network import (
     STOP_SECONDS,
     LocalNetwork,
 )
-from tace.lab.process import NodeProcess
+from tace.lab.process import NodeProcess, twistd_command
+from tace.lab.tied import tied
 from tests.lab.fakes import FakeGateway, FakeReactor, ring_statuses
 
 
@@ -145,12 +146,15 @@ class Start(NetworkCase):
         self.successResultOf(starting)
 
     def test_command_line(self) -> None:
-        """Each process is twistd with that node's settings; its neighbours' do not leak in."""
+        """Each process is twistd with that node's settings; its neighbours' do not leak in.
+
+        It is tied to the one that starts it.
+        """
         network = self.build(1, {"PATH": "/bin", "TACE_GATEWAY_LISTEN": "tcp:1"})
         self.start(network)
         (process,) = self.reactor.processes
         self.assertEqual(
-            process.arguments[2:],
+            process.arguments[len(tied([])) + len(twistd_command()) :],
             [
                 "-n",
                 "--pidfile=",
@@ -159,6 +163,7 @@ class Start(NetworkCase):
                 f"--config={self.base}/node-0/node.toml",
             ],
         )
+        self.assertEqual(process.arguments[: len(tied([]))], tied([]))
         self.assertEqual(process.env, {"PATH": "/bin"})
         self.assertTrue(process.stdin_closed)
 
@@ -240,6 +245,43 @@ class Running(NetworkCase):
         self.assertEqual(self.notes.dead, [1])
         self.assertEqual(network.processes[1].end, "killed by signal 9")
         self.assertEqual(len(self.reactor.processes), 3)
+
+    def test_one_is_ended_and_started_again(self) -> None:
+        """On purpose, so no death is told; with its ports and data, and the description follows."""
+        network = self.running(3)
+        ended = Deferred.fromCoroutine(network.end_one(1, "KILL"))
+        self.assertEqual(self.successResultOf(ended), "killed by signal 9")
+        self.in_order[1].up = False
+        again = Deferred.fromCoroutine(network.start_again(1))
+        self.wait(1)
+        self.assertNoResult(again)
+        self.in_order[1].up = True
+        self.wait(0.5)
+        self.successResultOf(again)
+        self.assertEqual(self.notes.dead, [])
+        first, second = self.reactor.processes[1], self.reactor.processes[3]
+        self.assertEqual(second.arguments, first.arguments)
+        described = json.loads(network.description.read_text())
+        self.assertEqual(described["nodes"][1]["pid"], second.pid)
+        second.end(signal=9)
+        self.assertEqual(self.notes.dead, [1])
+
+    def test_a_node_that_runs_is_not_started_again(self) -> None:
+        """Two processes on one directory would be two nodes with one identity."""
+        network = self.running(2)
+        starting = Deferred.fromCoroutine(network.start_again(1))
+        refused = self.failureResultOf(starting, StartError)
+        self.assertEqual(refused.getErrorMessage(), "node 1 runs")
+
+    def test_one_that_does_not_end_is_killed(self) -> None:
+        """After the same time as when all of them are stopped."""
+        network = self.running(2)
+        self.reactor.processes[0].stubborn = True
+        ending = Deferred.fromCoroutine(network.end_one(0))
+        self.wait(STOP_SECONDS - 1)
+        self.assertNoResult(ending)
+        self.wait(2)
+        self.assertEqual(self.successResultOf(ending), "killed by signal 9")
 
 
 class Stop(NetworkCase):

@@ -1,0 +1,1 @@
+"""Measuring a network: real node processes, and load that is made in other processes."""

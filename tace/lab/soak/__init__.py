@@ -1,0 +1,1 @@
+"""Many hours in a few minutes: steady honest load while a network is abused and its nodes die."""
