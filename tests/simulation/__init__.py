@@ -1,0 +1,1 @@
+"""The simulator: its parts, one ring of twenty, and the mutants it must catch."""
