@@ -54,10 +54,7 @@ class Label:
 
 def digest(label: bytes, *fields: bytes) -> bytes:
     """SHA-256 over the label and the fields, which have a fixed length or carry their own."""
-    state = sha256(label)
-    for field in fields:
-        state.update(field)
-    return state.digest()
+    return sha256(b"".join((label, *fields))).digest()
 
 
 def mailbox_id(mailbox_key: bytes, kind: int) -> MailboxId:

@@ -11,10 +11,13 @@ from tace.identity.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SigningKey, ve
 from tace.ids import MAILBOX_KINDS, Label, MailboxId, MessageId, NodeId, mailbox_id
 
 LEASE_SECONDS = 15 * 60
+"""So long a client asks to read a mailbox before it signs anew."""
 REPLICA_LEASE_SECONDS = 20 * 60
 """A replica accepts a lease at most this long before its end."""
 MAX_ORIGIN_BYTES = 200
+"""Of the name a node is dialled by, as a lease holds it."""
 MAX_REMOVED = 64
+"""Messages in one signed removal."""
 
 _REMOVAL_HEAD = Struct(">33sBB")
 _REMOVED = Struct(">32sI")

@@ -17,6 +17,7 @@ from tace.identity.keys import SIGNATURE_BYTES, SigningKey, node_id, verify
 from tace.ids import Label, NodeId, Position, masked_indices, position_of
 
 MAX_RECORD_BYTES = 1024
+"""Of what a node says of itself."""
 RECORD_VERSION = 1
 
 _Address = Annotated[str, msgspec.Meta(max_length=128)]

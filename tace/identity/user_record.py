@@ -18,11 +18,13 @@ from tace.ids import Label, digest
 
 USER_RECORD_VERSION = 1
 MAX_USER_RECORD_BYTES = 8 * 1024
+"""Of a signed record of a user or a device."""
 KIND_DEVICE_LIST = 1
 KIND_DEVICE = 2
 USER_RECORD_KINDS = (KIND_DEVICE_LIST, KIND_DEVICE)
 NO_DEVICE = bytes(32)
 MAX_LIFETIME_DAYS = 30
+"""Of a user's record, from its signing."""
 
 _HEAD = Struct(">BB33s32sQIH")
 
