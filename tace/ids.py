@@ -7,6 +7,7 @@ integers, so the ring needs integers only for distances.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ ID_BYTES = 32
 RING_SIZE = 1 << (8 * ID_BYTES)
 POSITIONS_PER_NODE = 8
 """How many positions a node may take (page 2.1): the position mask has this many bits."""
+MAX_POSITIONS_REMEMBERED = 131_072
+"""Positions that were computed and are remembered: they are compared all the time. About 20 MB."""
 
 NodeId = bytes
 """H("tace node 1" || SPKI of the node's identity key)."""
@@ -77,6 +80,7 @@ class Place(NamedTuple):
         return position_of(self.node, self.number)
 
 
+@lru_cache(maxsize=MAX_POSITIONS_REMEMBERED)
 def position_of(node: NodeId, index: int) -> Position:
     """The point at which ``node`` stands with its position number ``index`` (0 to 7)."""
     if not 0 <= index < POSITIONS_PER_NODE:

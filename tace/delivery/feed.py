@@ -221,9 +221,14 @@ class Feed:
                 self._links.send(node, Unwatch((self.mailbox,)))
 
     def _body_source(self) -> NodeId | None:
-        """Which replica pushes whole envelopes: the same choice until the set changes."""
+        """Which replica pushes whole envelopes: the same choice until the set changes.
+
+        This node itself where it is one: what it has crosses no link.
+        """
         if not self._wanted:
             return None
+        if self._view.own in self._wanted:
+            return self._view.own
         pick = int.from_bytes(digest(b"body source", self._view.own, self.mailbox)[:4])
         return sorted(self._wanted)[pick % len(self._wanted)]
 

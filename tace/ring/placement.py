@@ -7,6 +7,7 @@ takes nodes in new zones and new address groups, a second pass fills in ring ord
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 
@@ -17,8 +18,11 @@ from tace.seams import ReplicaSet, StandIn
 
 CANDIDATES_PER_REPLICA = 3
 ASKERS_PER_REPLICA = 2
+MAX_GROUPS_REMEMBERED = 65_536
+"""Addresses whose group is remembered: choosing replicas asks again and again. About 15 MB."""
 
 
+@lru_cache(maxsize=MAX_GROUPS_REMEMBERED)
 def address_group(address: str) -> str:
     """What counts as one operator's neighbourhood: the /24 of an IPv4, the /48 of an IPv6 address.
 

@@ -275,6 +275,16 @@ class ChoiceTests(FeedTestCase):
         self.network.run(0.5)
         self.assertIn(keeper.id, keeper.core.collect._feeds[self.box.id]._sources)
 
+    def test_bodies_from_this_node_where_it_watches_itself(self) -> None:
+        """They cross no link, then."""
+        for keeper in self.keepers:
+            reader = self.reader(node=keeper)
+            self.network.run(1.0)
+            sources = keeper.core.collect._feeds[self.box.id]._sources
+            whole = [node for node, source in sources.items() if source.bodies]
+            self.assertEqual(whole, [keeper.id])
+            reader.leave(self.box)
+
     def test_a_watch_that_is_refused_is_made_elsewhere(self) -> None:
         """And tried there again later; a quiet feed asks each replica about once a minute."""
 

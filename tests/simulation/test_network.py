@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, cast
 
+from twisted.internet.error import CannotListenError, TCPTimedOutError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.config import LinksSettings
@@ -14,7 +15,8 @@ from tace.links.service import PeerLinks
 from tace.simulation.clock import VirtualClock
 from tace.simulation.network import Network, uniform_latency
 from tace.simulation.process import Process
-from tace.wire.peer import Done, GetRecord, GetRing, Notify, Ping, Pong, RecordAnswer
+from tace.simulation.streams import WINDOW_BYTES, StreamEnd
+from tace.wire.peer import Done, GetRing, Notify, Ping, Pong
 from tests.links.contract import ContractNode, LinksContract, Procedures, Serving
 from tests.links.fakes import Counts, Heard
 from tests.links.nodes import NETWORK_ID, Book, Own, key_of, signed_record
@@ -210,23 +212,6 @@ class SocketTests(NetworkTestCase):
         self.advance(1.0)
         self.successResultOf(again)
 
-    def test_a_reader_that_does_not_read(self) -> None:
-        """What is on its way is bounded: the rest waits in the sender's own, bounded buffer."""
-        first, second = self.pair()
-        self.network.partition([first.host], [second.host])
-        key = bytes(32)
-        calls = [first.links.call(second.node, GetRecord(key)) for _ in range(5)]
-        blob = [
-            first.links.call(second.node, cast(Any, Notify)(n % 100, 0), timeout_seconds=60)
-            for n in range(900)
-        ]
-        self.network.heal()
-        self.advance(2.0)
-        for call in calls:
-            self.assertEqual(self.successResultOf(call), RecordAnswer(key))
-        for call in blob:
-            self.assertEqual(self.successResultOf(call), Done())
-
     def test_bytes_are_counted(self) -> None:
         """Those of frames, by the host that sends them."""
         first, second = self.pair()
@@ -237,3 +222,142 @@ class SocketTests(NetworkTestCase):
         # 10 bytes of frame and the body [1, ""].
         self.assertEqual(sent[first.host] - before[first.host], 10 + 4)
         self.assertEqual(sent[second.host], before[second.host])
+
+
+class Recorder:
+    """A protocol that writes down what happens to it; its own TLS wrapper."""
+
+    def __init__(self) -> None:
+        self.transport: Any = None
+        self.heard: list[str | bytes] = []
+        self.wrappedProtocol = self
+
+    def makeConnection(self, transport: Any) -> None:
+        self.transport = transport
+
+    def handshakeCompleted(self) -> None:
+        self.heard.append("handshake")
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.heard.append(reason.type.__name__)
+
+    def buildProtocol(self, _: object) -> Recorder:
+        return self
+
+    def pauseProducing(self) -> None:
+        self.heard.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.heard.append("resume")
+
+    def stopProducing(self) -> None:
+        self.heard.append("stop")
+
+
+class StreamTests(NetworkTestCase):
+    """One connection by itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.near, self.far = Recorder(), Recorder()
+        self.network.host("10.0.2.1", Process(self.clock)).listenTCP(PORT, self.far)
+        host = self.network.host("10.0.1.1", Process(self.clock))
+        host.endpoint(5.0)("10.0.2.1", PORT).connect(cast(Any, self.near))
+        self.advance(0.2)
+        self.assertEqual((self.near.heard, self.far.heard), (["handshake"],) * 2)
+        self.near.heard.clear()
+        self.far.heard.clear()
+        self.end: StreamEnd = self.near.transport
+
+    def test_both_ends_know_the_same_secret(self) -> None:
+        """Another one in every session."""
+        keys = [one.transport.getHandle() for one in (self.near, self.far)]
+        secrets = {key.export_keying_material(b"label", 32) for key in keys}
+        self.assertEqual({len(secret) for secret in secrets}, {32})
+        self.assertEqual(len(secrets), 1)
+
+    def test_written_in_one_turn(self) -> None:
+        """It arrives as one read."""
+        self.end.write(b"a")
+        self.end.writeSequence([b"b", b"c"])
+        self.advance(0.1)
+        self.end.write(b"d")
+        self.advance(0.1)
+        self.assertEqual(self.far.heard, [b"abc", b"d"])
+
+    def test_a_reader_that_does_not_read(self) -> None:
+        """The writer is paused at the window, and resumed when half of it has been read."""
+        self.end.registerProducer(self.near, True)
+        self.far.transport.pauseProducing()
+        chunk = bytes(WINDOW_BYTES // 4)
+        for _ in range(5):
+            self.end.write(chunk)
+            self.advance(0.1)
+        self.assertEqual((self.near.heard, self.far.heard), (["pause"], []))
+        self.far.transport.resumeProducing()
+        self.advance(0.1)
+        self.assertEqual((self.near.heard, len(self.far.heard)), (["pause", "resume"], 5))
+        self.assertRaises(RuntimeError, self.end.registerProducer, self.near, True)
+
+    def test_paused_again_while_it_catches_up(self) -> None:
+        """What is left waits, and nothing overtakes it."""
+        self.far.transport.pauseProducing()
+        for data in (b"a", b"b"):
+            self.end.write(data)
+            self.advance(0.1)
+        taken: list[bytes] = []
+
+        def once(data: bytes) -> None:
+            taken.append(data)
+            self.far.transport.pauseProducing()
+
+        self.far.dataReceived = once  # type: ignore[method-assign]
+        self.far.transport.resumeProducing()
+        self.advance(0.1)
+        self.end.write(b"c")
+        self.advance(0.1)
+        self.assertEqual(taken, [b"a"])
+        for _ in range(2):
+            self.far.transport.resumeProducing()
+            self.advance(0.1)
+        self.assertEqual(taken, [b"a", b"b", b"c"])
+
+    def test_closed_in_good_order(self) -> None:
+        """What was written before arrives; what is written after does not."""
+        self.end.write(b"last")
+        self.end.loseConnection()
+        self.end.write(b"too late")
+        self.advance(0.2)
+        self.assertEqual(self.far.heard, [b"last", "ConnectionDone"])
+        self.assertEqual(self.near.heard, ["ConnectionDone"])
+
+    def test_aborted(self) -> None:
+        """Told after the call, to both."""
+        self.end.registerProducer(self.near, True)
+        self.end.abortConnection()
+        self.assertEqual(self.near.heard, [])
+        self.advance(0.1)
+        self.assertEqual(self.near.heard, ["stop", "ConnectionAborted"])
+        self.assertEqual(self.far.heard, ["ConnectionLost"])
+
+    def test_an_answer_that_comes_too_late(self) -> None:
+        """A dial that was given up leaves no connection at the other side."""
+        self.network.latency = uniform_latency(2.0, 2.0)
+        late, other = Recorder(), Recorder()
+        self.network.host("10.0.3.1", Process(self.clock)).listenTCP(PORT, other)
+        host = self.network.host("10.0.1.1", Process(self.clock))
+        dialled = host.endpoint(3.0)("10.0.3.1", PORT).connect(cast(Any, late))
+        self.advance(3.0)
+        self.failureResultOf(dialled, TCPTimedOutError)
+        self.advance(5.0)
+        self.assertEqual((late.heard, other.heard), ([], ["ConnectionLost"]))
+
+    def test_a_port_that_is_taken(self) -> None:
+        """Until it is given up."""
+        host = self.network.host("10.0.2.1", Process(self.clock))
+        self.assertRaises(CannotListenError, host.listenTCP, PORT, self.far)
+        self.network.stop_listening("10.0.2.1", PORT)
+        host.listenTCP(PORT, self.far)
