@@ -58,6 +58,8 @@ endpoint = Check("such as tcp:PORT or tcp:PORT:interface=ADDRESS", _is_endpoint)
 endpoint_or_empty = Check(
     "such as tcp:PORT:interface=ADDRESS, or empty", lambda text: not text or _is_endpoint(text)
 )
+
+
 def _is_ip_address(text: str) -> bool:
     try:
         return str(ip_address(text)) == text

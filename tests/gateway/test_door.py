@@ -125,7 +125,6 @@ class DoorTests(DoorTestCase):
         self.assertEqual([knock() for _ in range(2)], [True, False])
         self.assertTrue(self.door.enter("192.0.2.2"))
 
-
     def test_a_large_node(self) -> None:
         """Takes in some more connections than clients, not twice as many."""
         self.assertEqual([max_client_connections(n) for n in (1, 24, 20_000)], [2, 48, 21_024])

@@ -31,7 +31,7 @@ _ALL = (
     _attack("peer-unasked-answers", peers.unasked_answers, "protocol-error"),
     _attack("peer-never-reads", peers.never_reads, CUT, size=64),
     # -- nodes that lie
-    _attack("peer-ring-lies", liars.ring_lies, liars.NOT_ADOPTED, size=3),
+    _attack("peer-ring-lies", liars.ring_lies, f"{liars.NOT_ADOPTED} {liars.NOT_ASKED}", size=3),
     _attack("peer-circular-redirects", liars.circular_redirects, liars.GIVEN_UP),
     # -- objects
     _attack("expired", objects.expired, "expired"),

@@ -42,6 +42,8 @@ INVENTED = 40
 """Nodes that a liar makes up: more than a successor list holds."""
 NOT_ADOPTED = "not-adopted"
 """A pointer that was offered is nowhere in the node's own."""
+NOT_ASKED = "not-asked"
+"""The liar is no neighbour of anybody's who knows where to find it: nothing was learned."""
 GIVEN_UP = "given-up"
 """The node stopped asking those that send it round."""
 ASKED_ON = "asked-on"
@@ -161,7 +163,7 @@ async def ring_lies(ground: Ground) -> Words:
         connection.close()
         await liar.leave()
     if lies.asked < ground.size:
-        return Words([f"asked {lies.asked} times"])
+        return Words([NOT_ASKED])
     named = {place for p in status.positions for place in (p.predecessor, *p.successors)}
     invented = {position_of(node, 0) for node in lies.invented}
     return Words(["adopted" if place in named else NOT_ADOPTED for place in invented])

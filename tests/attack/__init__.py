@@ -1,0 +1,1 @@
+"""The hostile list of :mod:`tace.lab.attack`, each against one real node."""

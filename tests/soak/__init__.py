@@ -1,0 +1,1 @@
+"""The soak of :mod:`tace.lab.soak`: its parts, and two minutes of it."""
