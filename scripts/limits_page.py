@@ -183,6 +183,7 @@ BEYOND = {
     "ring.away_seconds": "the node counts as gone",
     "ring.successors": "further ones are left out",
     "ring.table_capacity": "further ones are not remembered; lookups go by fingers",
+    "tace.ring.placement.MAX_GROUPS_REMEMBERED": "the least used goes, and is reckoned anew",
     "tace.ring.gossip.MAX_RUMOURS": "not passed on; it is heard from others",
     "tace.ring.gossip.MAX_SUSPECTS": "the oldest is forgotten",
     "tace.ring.maintenance.MAX_HASTY_ROUNDS": "the next round comes at the quiet pace",
@@ -228,6 +229,7 @@ BEYOND = {
     "tace.storage.writes.room.MAX_LOG_BYTES": "written back to the database",
     "tace.storage.writes.room.MAX_RESERVE_PAGES": "`full`",
     # -- wire ----------------------------------------------------------------------------------
+    "tace.ids.MAX_POSITIONS_REMEMBERED": "the least used goes, and is reckoned anew",
     "tace.identity.mailbox_proof.MAX_ORIGIN_BYTES": "`unauthorized`",
     "tace.identity.mailbox_proof.MAX_REMOVED": "`malformed`",
     "tace.identity.mailbox_proof.REPLICA_LEASE_SECONDS": "`unauthorized`",

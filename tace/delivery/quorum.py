@@ -41,6 +41,8 @@ class QuorumWriter(Generic[T]):
     :param deadline_seconds: when a write is decided by the answers there are.
     :param call_timeout_seconds: how long one replica may take (default: the links' setting).
     :param makes_room: what is written frees more than it takes, so full nodes get it too.
+    :param gather_seconds: what comes within this time shares its requests. Zero: within one turn of
+        the reactor.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class QuorumWriter(Generic[T]):
         deadline_seconds: float = DEADLINE_SECONDS,
         call_timeout_seconds: float | None = None,
         makes_room: bool = False,
+        gather_seconds: float = 0.0,
     ) -> None:
         self._request = request
         self._batch_limit = batch_limit
@@ -67,6 +70,7 @@ class QuorumWriter(Generic[T]):
         self._deadline_seconds = deadline_seconds
         self._call_timeout_seconds = call_timeout_seconds
         self._makes_room = makes_room
+        self._gather_seconds = gather_seconds
         self._batches: dict[tuple[NodeId, NodeId], list[_Write[T]]] = {}
         self._undecided: dict[_Write[T], float] = {}
         """When each write is to be decided at the latest; in the order they came, so in order."""
@@ -142,7 +146,7 @@ class QuorumWriter(Generic[T]):
             write.votes.cast(node, Full.code)
             return
         if not self._batches:
-            self._clock.callLater(0, self._flush)
+            self._clock.callLater(self._gather_seconds, self._flush)
         self._batches.setdefault((node, member), []).append(write)
 
     def _stand_in_for(self, member: NodeId, write: _Write[T]) -> None:

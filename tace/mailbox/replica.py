@@ -39,6 +39,9 @@ from tace.wire.peer import (
 
 MAX_HELD = 4096
 """News for one node whose link is too full to take it; the ids are kept, not the envelopes."""
+NAMES_GATHER_SECONDS = 0.02
+"""Ids without bodies wait this long for others. They matter only where the replica that pushes the
+body fails, and each alone wakes the watching node as much as a body does."""
 HOLD_SECONDS = 0.5
 """So long held news waits before it is offered again."""
 MAX_WATCHES = 200_000
@@ -75,6 +78,7 @@ class Replica:
         self._handoff = handoff
         self._watches = WatchTable(MAX_WATCHES, MAX_WATCHES_OF_NODE)
         self._news: dict[NodeId, list[Arrival]] = {}
+        self._names: dict[NodeId, list[Arrival]] = {}
         self._held: dict[NodeId, dict[MessageId, Arrival]] = {}
         self._waiting_to_tell = False
         self.partial = True
@@ -95,6 +99,7 @@ class Replica:
         """Its watches were soft state of the link; it asks again over the next one."""
         self._watches.remove_node(node)
         self._news.pop(node, None)
+        self._names.pop(node, None)
         self._held.pop(node, None)
 
     def expire_watches(self) -> None:
@@ -159,8 +164,9 @@ class Replica:
         removals = [self._judge_removal(encoded, member, now) for encoded in message.removals]
         good = [t for t in tombstones if not isinstance(t, str)]
         good_removals = [r for r in removals if not isinstance(r, str)]
-        buried = await self._store.put_tombstones(good, now)
-        removed = await self._store.put_removals(good_removals, now)
+        # Asking for nothing would wake the store's thread all the same.
+        buried = await self._store.put_tombstones(good, now) if good else []
+        removed = await self._store.put_removals(good_removals, now) if good_removals else []
         if member:
             await self._handoff.remember(
                 member,
@@ -285,22 +291,28 @@ class Replica:
     # -- news ------------------------------------------------------------------------------------
 
     def _announce(self, envelope: Envelope) -> None:
-        now = self._clock.seconds()
-        for node, entry in self._watches.watchers(envelope.mailbox, now):
-            if not self._news:
-                # What one commit brings leaves together, in the next turn.
-                self._clock.callLater(0, self._tell)
-            self._news.setdefault(node, []).append(
-                Arrival(
-                    envelope.mailbox,
-                    envelope.id,
-                    envelope.expires_hours,
-                    envelope.encoded if entry.bodies else b"",
-                )
-            )
+        mailbox, message, expires = envelope.mailbox, envelope.id, envelope.expires_hours
+        for node, entry in self._watches.watchers(mailbox, self._clock.seconds()):
+            if entry.bodies:
+                if not self._news:
+                    # What one commit brings leaves together, in the next turn.
+                    self._clock.callLater(0, self._tell)
+                arrival = Arrival(mailbox, message, expires, envelope.encoded)
+                self._news.setdefault(node, []).append(arrival)
+            else:
+                if not self._names:
+                    self._clock.callLater(NAMES_GATHER_SECONDS, self._tell_names)
+                self._names.setdefault(node, []).append(Arrival(mailbox, message, expires))
+
+    def _tell_names(self) -> None:
+        names, self._names = self._names, {}
+        self._send_news(names)
 
     def _tell(self) -> None:
         news, self._news = self._news, {}
+        self._send_news(news)
+
+    def _send_news(self, news: dict[NodeId, list[Arrival]]) -> None:
         for node, arrivals in news.items():
             for start in range(0, len(arrivals), MAX_ENVELOPES):
                 batch = Arrived(tuple(arrivals[start : start + MAX_ENVELOPES]))
