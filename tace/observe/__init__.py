@@ -1,1 +1,1 @@
-"""What an operator sees: metrics, health, the security log."""
+"""What an operator sees: metrics, and how late the event loop is."""
