@@ -132,6 +132,10 @@ def _rest(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, 
     while True:
         try:
             value = yield awaited
+        except GeneratorExit:
+            # Nobody waits any more: whoever collected this may have closed `work` first.
+            work.close()
+            raise
         except BaseException as error:
             step, value = work.throw, error
         else:

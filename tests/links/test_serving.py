@@ -6,6 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.errors import Quota, Refusal
+from tace.links import serving
 from tace.links.serving import Replies, Serving
 from tace.wire.message import Message
 from tace.wire.peer import Done, Notify, Ping, Pong, Unwatch
@@ -99,3 +100,12 @@ class ServingTests(SynchronousTestCase):
         for wait in self.waits:
             wait.callback(0)
         self.assertEqual((self.serving.one_way_running, self.dealt_with), (0, 2))
+
+    def test_collected_while_it_waits(self) -> None:
+        """Garbage collection closes a procedure and what runs it in any order."""
+        work = self.unwatch(NODE, Unwatch(()))
+        rest = serving._rest(work, work.send(None))
+        next(rest)
+        work.close()
+        rest.close()
+        self.assertRaises(StopIteration, next, rest)
