@@ -92,7 +92,7 @@ class Open(FlowCase):
 
     def test_times(self) -> None:
         """Each at its own, whatever comes of those before."""
-        self.flow.send_every(0.5, 1.0, 2.5)
+        self.flow.send_every(0.5, 1.0, 3)
         for _ in range(30):
             self.clock.advance(0.1)
         self.assertEqual([intended for _, intended, _ in self.sender.sent], [1.0, 1.5, 2.0])
@@ -103,7 +103,7 @@ class Open(FlowCase):
     def test_node_takes_no_more(self) -> None:
         """What is due waits and leaves after the end; it is as late as it is."""
         self.sender.room = 1
-        self.flow.send_every(0.5, 0.0, 2.0)
+        self.flow.send_every(0.5, 0.0, 4)
         self.clock.pump([0.5] * 6)
         self.assertEqual(self.numbers, [0])
         self.assertEqual(self.flow.unsent, 3)
@@ -116,7 +116,7 @@ class Open(FlowCase):
 
     def test_generator_was_late(self) -> None:
         """All that should have left meanwhile leaves at once, as late as it is."""
-        self.flow.send_every(0.1, 0.0, 100.0)
+        self.flow.send_every(0.1, 0.0, 1000)
         self.clock.advance(0.35)
         self.assertEqual(self.numbers, [0, 1, 2, 3])
         self.assertAlmostEqual(self.sender.sent[1][1], 0.1)

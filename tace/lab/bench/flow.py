@@ -46,9 +46,8 @@ class Flow:
         self._now = now
         self._in_flight = 0
         self._depth = 0
-        self._next = 0.0
-        self._every = 0.0
         self._end = 0.0
+        self._times: deque[float] = deque()
         self._timer: IDelayedCall | None = None
 
     def keep_in_flight(self, depth: int, end: float) -> None:
@@ -57,10 +56,10 @@ class Flow:
         self._depth, self._end = depth, end
         self._pump()
 
-    def send_every(self, seconds: float, first: float, end: float) -> None:
-        """Open loop: one message at ``first`` and then every so many seconds, whatever comes of
-        them, as long as that time is before ``end``."""
-        self._next, self._every, self._end = first, seconds, end
+    def send_every(self, seconds: float, first: float, count: int) -> None:
+        """Open loop: so many messages, one at ``first`` and then one every so many seconds,
+        whatever comes of them."""
+        self._times = deque(first + number * seconds for number in range(count))
         self._pump()
 
     def send_few(self, count: int) -> None:
@@ -70,15 +69,8 @@ class Flow:
 
     @property
     def unsent(self) -> int:
-        """Messages that should have left before the end and have not."""
-        if not self._every:
-            return 0
-        count = 0
-        intended = self._next
-        while intended < self._end and count < len(self._letters):
-            count += 1
-            intended += self._every
-        return count
+        """Messages of the open loop that have not left."""
+        return min(len(self._times), len(self._letters))
 
     @property
     def exhausted(self) -> bool:
@@ -97,10 +89,10 @@ class Flow:
         self._pump()
 
     def _pump(self) -> None:
-        if self._every:
-            self._send_due()
-        else:
+        if self._depth:
             self._fill()
+        else:
+            self._send_due()
 
     def _fill(self) -> None:
         while (
@@ -114,13 +106,10 @@ class Flow:
 
     def _send_due(self) -> None:
         now = self._now()
-        while (
-            self._next < self._end and self._next <= now and self._letters and self._sender.room > 0
-        ):
-            intended, self._next = self._next, self._next + self._every
-            self._send(intended)
-        if self._timer is None and now < self._next < self._end:
-            self._timer = self._clock.callLater(self._next - now, self._tick)
+        while self._times and self._times[0] <= now and self._letters and self._sender.room > 0:
+            self._send(self._times.popleft())
+        if self._timer is None and self._times and now < self._times[0]:
+            self._timer = self._clock.callLater(self._times[0] - now, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

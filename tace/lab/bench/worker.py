@@ -235,8 +235,9 @@ class Generator:
         end = start + load.seconds
         for plan, lane in self._lanes:
             if load.rate:
-                every = load.flows / load.rate
-                lane.flow.send_every(every, start + plan.number / load.rate, end)
+                count = len(range(plan.number, round(load.rate * load.seconds), load.flows))
+                first = start + plan.number / load.rate
+                lane.flow.send_every(load.flows / load.rate, first, count)
             else:
                 lane.flow.keep_in_flight(load.depth, end)
         while (left := end - self.now()) > 0:
