@@ -21,8 +21,8 @@ from tace.errors import StartError
 from tace.lab.attack.catalogue import ATTACKS
 from tace.lab.layout import LOOPBACK, lay_out
 from tace.lab.network import LocalNetwork, Watcher
+from tace.lab.ports import free_ports
 from tace.lab.soak.plan import SoakSettings
-from tace.lab.soak.ports import free_ports
 from tace.lab.soak.report import Report
 from tace.lab.soak.run import Soak
 

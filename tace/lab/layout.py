@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,6 +93,16 @@ def lay_out(
         further = dict(own[plan.index]) if own else {}
         _write(plan, _values(plan, plans, values) | dict(overrides) | further)
     return plans
+
+
+def wipe(plan: NodePlan) -> None:
+    """Removes all that a node has written, as a new disk would; it must not run.
+
+    Its settings are the operator's and stay, and so does its log, which tells what happened.
+    """
+    for path in plan.directory.iterdir():
+        if path != plan.config and not path.name.startswith("node.log"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def ensure_free(plans: list[NodePlan]) -> None:

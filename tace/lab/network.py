@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -52,6 +53,7 @@ class LocalNetwork:
     :param plans: from :func:`tace.lab.layout.lay_out`; their directories lie in ``base_dir``.
     :param dial: how a node is reached as a client.
     :param environ: what the nodes' processes inherit.
+    :param farewell: the signal they get when this process ends without having ended them.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class LocalNetwork:
         dial: Callable[[NodeAddress], Deferred[Connection]],
         watcher: Watcher,
         environ: Mapping[str, str],
+        farewell: int = signal.SIGTERM,
     ) -> None:
-        self.processes = [NodeProcess(plan) for plan in plans]
+        self.processes = [NodeProcess(plan, farewell) for plan in plans]
+        self._farewell = farewell
         self.description = base_dir / "network.json"
         self._reactor = reactor
         self._plans = list(plans)
@@ -75,6 +79,7 @@ class LocalNetwork:
         self._answering = 0
         self._told_to_end: set[NodeProcess] = set()
         self._statuses: list[StatusInfo] = []
+        self._paused: set[int] = set()
         self.stopping = False
 
     async def start(self) -> None:
@@ -118,6 +123,24 @@ class LocalNetwork:
         self._answering -= 1
         return end
 
+    def pause(self, index: int) -> None:
+        """Stops a node in its tracks, with all its connections open, until :meth:`resume`."""
+        self._paused.add(index)
+        self.processes[index].signal("STOP")
+
+    def resume(self, index: int) -> None:
+        """It goes on where it was."""
+        self._paused.discard(index)
+        self.processes[index].signal("CONT")
+
+    async def statuses(self) -> list[StatusInfo]:
+        """What each node says of itself, in their order.
+
+        :raises Failure: one is not reached, or does not answer.
+        :raises Refusal: one does not want to.
+        """
+        return [await inquiry.status() for inquiry in self._inquiries]
+
     async def start_again(self, index: int) -> None:
         """Starts a node that has ended, with what it has on disk; returns when it answers a client.
 
@@ -127,9 +150,11 @@ class LocalNetwork:
         if not before.end:
             raise StartError(f"node {index} runs")
         self._told_to_end.discard(before)
-        process = self.processes[index] = NodeProcess(before.plan)
-        await self._launch(index)
+        process = self.processes[index] = NodeProcess(before.plan, self._farewell)
+        status = await self._launch(index)
         self._inquiries[index].close()
+        # On an empty disk it is another node than before.
+        self._statuses[index] = status
         self._describe(self._statuses)
         process.when_ended().addCallback(self._ended, process)
 
@@ -142,6 +167,9 @@ class LocalNetwork:
         started = [process for process in self.processes if process.pid]
         for process in started:
             process.signal("TERM")
+        for index in list(self._paused):
+            # Until it goes on it cannot end.
+            self.resume(index)
         await gatherResults([self._ends_in_time(process) for process in started])
         stubborn = [process for process in started if not process.end]
         for process in stubborn:
@@ -156,8 +184,8 @@ class LocalNetwork:
         ended: Deferred[str | None] = process.when_ended().addTimeout(STOP_SECONDS, self._reactor)
         return ended.addErrback(lambda failure: failure.trap(DeferredTimeout) and None)
 
-    async def _launch(self, index: int) -> None:
-        """Starts a node; returns when it answers a client."""
+    async def _launch(self, index: int) -> StatusInfo:
+        """Starts a node; returns its first answer to a client."""
         if self.stopping:
             raise StartError("stopped")
         process = self.processes[index]
@@ -166,7 +194,7 @@ class LocalNetwork:
         deadline = self._reactor.seconds() + ANSWER_SECONDS
         while True:
             try:
-                await self._inquiries[index].status()
+                status = await self._inquiries[index].status()
             except (Failure, Refusal, ConnectingCancelledError) as error:
                 if self._reactor.seconds() > deadline:
                     raise StartError(f"node {index} does not answer: {error}") from None
@@ -176,6 +204,7 @@ class LocalNetwork:
             self._ensure_alive(process)
         self._answering += 1
         self._watcher.progress(self._answering, f"node {index} answers")
+        return status
 
     async def _one_ring(self) -> list[StatusInfo]:
         deadline = self._reactor.seconds() + FORM_SECONDS
@@ -184,7 +213,7 @@ class LocalNetwork:
             for process in self.processes:
                 self._ensure_alive(process)
             try:
-                statuses = [await inquiry.status() for inquiry in self._inquiries]
+                statuses = await self.statuses()
                 missing = missing_for_one_ring(statuses)
             except (Failure, Refusal) as error:
                 missing = str(error)

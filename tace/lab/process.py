@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,10 +46,13 @@ class NodeProcess(ProcessProtocol):
     """One run of one node, from its start to its end.
 
     Its log goes to ``node.log`` in its directory. Of what it prints besides, only the end is kept.
+
+    :param farewell: the signal it gets when this process ends without having ended it.
     """
 
-    def __init__(self, plan: NodePlan) -> None:
+    def __init__(self, plan: NodePlan, farewell: int = signal.SIGTERM) -> None:
         self.plan = plan
+        self._farewell = farewell
         self.pid = 0
         self.end = ""
         """How it ended, in words; empty while it runs."""
@@ -66,7 +70,8 @@ class NodeProcess(ProcessProtocol):
                 f"--logfile={self.plan.directory / 'node.log'}",
                 "tace",
                 f"--config={self.plan.config}",
-            ]
+            ],
+            self._farewell,
         )
         kept = {name: value for name, value in environ.items() if name not in PLANNED}
         try:
@@ -92,10 +97,11 @@ class NodeProcess(ProcessProtocol):
         return waiting
 
     def signal(self, name: str) -> None:
-        """Send ``TERM``, ``KILL``, ...; nothing happens once it has ended."""
+        """Send ``TERM``, ``KILL``, ``STOP``, ``CONT``, ...; nothing happens once it has ended."""
         try:
             if not self.end and self.transport is not None:
-                self.transport.signalProcess(name)
+                # Twisted knows not all of them by name.
+                self.transport.signalProcess(signal.SIGCONT if name == "CONT" else name)
         except ProcessExitedAlready:
             return
 

@@ -21,8 +21,8 @@ from tace.client.address import NodeAddress
 from tace.config import default_settings
 from tace.lab.attack.catalogue import ATTACKS
 from tace.lab.attack.ground import Ground, Words, scout
-from tace.lab.soak.ledger import Ledger
-from tace.lab.soak.people import Person, introduce, leave
+from tace.lab.people.ledger import Ledger
+from tace.lab.people.person import Person, introduce, leave
 from tace.node import Node, make_node
 from tests.client.timers import drop_batched_timers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,9 @@ from tace.wire.message import Message
 
 
 class FakeProcess:
-    """A process transport. It ends when it is told to, unless it is stubborn."""
+    """A process transport. It ends when it is told to, unless it is stubborn, or stopped: then the
+    signal waits until it goes on.
+    """
 
     def __init__(self, protocol: ProcessProtocol, arguments: Sequence[str], env: Any, pid: int):
         self.protocol = protocol
@@ -35,20 +38,23 @@ class FakeProcess:
         self.env = dict(env)
         self.pid = pid
         self.stubborn = False
-        self.signals: list[str] = []
+        self.stopped = False
+        self.signals: list[str | int] = []
         self.stdin_closed = False
         self.over = False
 
     def closeStdin(self) -> None:
         self.stdin_closed = True
 
-    def signalProcess(self, name: str) -> None:
+    def signalProcess(self, name: str | int) -> None:
         if self.over:
             raise ProcessExitedAlready
         self.signals.append(name)
         if name == "KILL":
             self.end(signal=9)
-        elif not self.stubborn:
+        elif name in ("STOP", signal.SIGCONT):
+            self.stopped = name == "STOP"
+        if "TERM" in self.signals and not (self.over or self.stopped or self.stubborn):
             self.end()
 
     def end(self, status: int = 0, signal: int | None = None, last_words: bytes = b"") -> None:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tace.cli.main import main
 from tace.errors import StartError
-from tace.lab.soak.ports import LOWEST_EPHEMERAL_PORT, free_ports
+from tace.lab.ports import LOWEST_EPHEMERAL_PORT, free_ports
 
 
 class Refusals(SynchronousTestCase):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.lab.soak.ledger import Disturbance, Entry, Ledger, Spread, quantile
+from tace.lab.people.ledger import Disturbance, Entry, Ledger, Spread, quantile
 
 
 def texts(entries: list[Entry]) -> list[str]:

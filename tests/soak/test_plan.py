@@ -7,6 +7,7 @@ from itertools import pairwise
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.lab.attack.catalogue import ATTACKS
+from tace.lab.people.letters import letters, pairs
 from tace.lab.soak.plan import (
     KILL,
     TERM,
@@ -14,8 +15,6 @@ from tace.lab.soak.plan import (
     SoakSettings,
     abuses,
     endings,
-    letters,
-    pairs,
 )
 
 NAMES = sorted(ATTACKS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.lab.soak.ledger import Disturbance, Ledger, Spread
+from tace.lab.people.ledger import Disturbance, Ledger, Spread
 from tace.lab.soak.memory import Sample
 from tace.lab.soak.report import AbuseNotes, Report
 

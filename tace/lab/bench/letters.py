@@ -32,10 +32,13 @@ class Letter:
 
 
 class Mailbox:
-    """A *contacts* mailbox, for which no stamp is asked, with its key."""
+    """A *contacts* mailbox, for which no stamp is asked, with its key.
 
-    def __init__(self) -> None:
-        self.key = SigningKey.generate()
+    :param key: without one, a new one is made.
+    """
+
+    def __init__(self, key: SigningKey | None = None) -> None:
+        self.key = key or SigningKey.generate()
         self.id: MailboxId = mailbox_id(self.key.public, KIND_CONTACTS)
 
     def letter(self, expires_hours: int, random_bytes: Callable[[int], bytes]) -> Letter:

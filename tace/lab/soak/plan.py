@@ -34,16 +34,6 @@ class SoakSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """Somebody writes to somebody; people by their numbers."""
-
-    at: float
-    sender: int
-    recipient: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Abuse:
     at: float
     name: str
@@ -59,24 +49,6 @@ class Ending:
     node: int
     signal: str
     away: float
-
-
-def pairs(people: int) -> list[tuple[int, int]]:
-    """Who knows whom: each the next one, around a circle."""
-    return [(one, (one + 1) % people) for one in range(people)][: people if people > 2 else 1]
-
-
-def letters(settings: SoakSettings) -> Iterator[Letter]:
-    """Evenly spaced; who writes to whom is drawn from the pairs, in either direction."""
-    random = Random(f"{settings.seed} letters")
-    known = pairs(settings.people)
-    count = int(settings.seconds * settings.letters_per_second)
-    for number in range(count):
-        one, other = random.choice(known)
-        if random.random() < 0.5:
-            one, other = other, one
-        text = f"letter {number} from {one} to {other}"
-        yield Letter(number / settings.letters_per_second, one, other, text)
 
 
 def abuses(settings: SoakSettings, names: Sequence[str]) -> Iterator[Abuse]:

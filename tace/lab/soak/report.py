@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tace.lab.soak.ledger import Disturbance, Ledger, Spread
+from tace.lab.people.ledger import Disturbance, Ledger, Spread
 from tace.lab.soak.memory import Sample, course, growth, is_flat
 from tace.lab.soak.plan import WITNESS
 

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tace.client.address import NodeAddress
 from tace.errors import TaceError
 from tace.lab.attack.catalogue import ATTACKS
 from tace.lab.attack.ground import Ground, Target, scout
+from tace.lab.logs import errors_in_logs
 from tace.lab.network import LocalNetwork, Watcher
+from tace.lab.people.ledger import Disturbance, Ledger, Spread
+from tace.lab.people.letters import letters, pairs
+from tace.lab.people.person import Person, introduce, leave
 from tace.lab.process import NodeProcess
-from tace.lab.soak.ledger import Disturbance, Ledger, Spread
 from tace.lab.soak.memory import Sample, look
-from tace.lab.soak.people import Person, introduce, leave
 from tace.lab.soak.plan import (
     TERM,
     WITNESS,
     Abuse,
-    Ending,
-    Letter,
     SoakSettings,
     abuses,
     endings,
-    letters,
-    pairs,
 )
 from tace.lab.soak.report import AbuseNotes, Report
-
-T = TypeVar("T", Letter, Abuse, Ending)
+from tace.lab.timing import all_of, in_time
 
 MAX_ABUSES_AT_ONCE = 4
 PATIENCE_SECONDS = 75.0
@@ -46,7 +42,6 @@ KNOWN_NODES = 2
 """How many nodes each person was told of; their programs learn of the others."""
 SILENT = ("peer-silence", "http-silence")
 WARM_UP = "peer-silence"
-BAD_LINES = ("Traceback (most recent call last)", "Unhandled error")
 
 
 class Soak:
@@ -96,24 +91,24 @@ class Soak:
             self._say(f"{len(self._people)} people talk; {self._settings.seconds:.0f} s begin")
             self._start = self._reactor.seconds()
             watching = [self._begin(self._watch_memory()), self._begin(self._watch_lag())]
-            await _all(
+            await all_of(
                 [
                     self._begin(self._write_letters()),
                     self._begin(self._abuse()),
                     self._begin(self._end_nodes()),
                 ]
             )
-            await _all(self._abusing)
+            await all_of(self._abusing)
             await self._drain()
             self._over = True
-            await _all(watching)
+            await all_of(watching)
             self._failures += [f"{p.name} stopped: {p.failure}" for p in self._people if p.failure]
         finally:
             self._over = True
             await leave(self._people)
             stubborn = await self._network.stop()
         self._failures += [f"node {p.plan.index} did not end in time" for p in stubborn]
-        self._failures += list(self._errors_in_logs())
+        self._failures += list(errors_in_logs(p.plan for p in self._network.processes))
         return Report(
             self._settings.seconds,
             self._settings.seed,
@@ -160,12 +155,14 @@ class Soak:
     # -- what happens ----------------------------------------------------------------------------
 
     async def _write_letters(self) -> None:
-        async for letter in self._in_time(letters(self._settings)):
+        async for letter in in_time(self._reactor, self._now, letters(self._settings)):
             sender, recipient = self._people[letter.sender], self._people[letter.recipient]
             sender.write(recipient, letter.text)
 
     async def _abuse(self) -> None:
-        async for abuse in self._in_time(abuses(self._settings, sorted(ATTACKS))):
+        async for abuse in in_time(
+            self._reactor, self._now, abuses(self._settings, sorted(ATTACKS))
+        ):
             notes = self._abuses.setdefault(abuse.name, AbuseNotes())
             silent = abuse.name in SILENT
             if self._under_way >= MAX_ABUSES_AT_ONCE or (silent and self._silent_under_way):
@@ -206,7 +203,7 @@ class Soak:
             self._say(f"{abuse.name} at node {abuse.node}: {wrong}")
 
     async def _end_nodes(self) -> None:
-        async for ending in self._in_time(endings(self._settings)):
+        async for ending in in_time(self._reactor, self._now, endings(self._settings)):
             began = self._now()
             self._away[ending.node] = began
             how = await self._network.end_one(ending.node, ending.signal)
@@ -252,14 +249,6 @@ class Soak:
             await deferLater(self._reactor, LAG_EVERY_SECONDS, lambda: None)
             self._lags.append(max(0.0, self._reactor.seconds() - due))
 
-    def _errors_in_logs(self) -> Iterable[str]:
-        for process in self._network.processes:
-            log = process.plan.directory / "node.log"
-            lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-            bad = [n for n, line in enumerate(lines) if any(mark in line for mark in BAD_LINES)]
-            if bad:
-                yield f"node {process.plan.index} logged {len(bad)} errors: {log}:{bad[0] + 1}"
-
     # -- time ------------------------------------------------------------------------------------
 
     def _now(self) -> float:
@@ -267,23 +256,5 @@ class Soak:
         seconds: float = self._reactor.seconds() - self._start
         return seconds
 
-    async def _in_time(self, events: Iterable[T]) -> AsyncIterator[T]:
-        """Each event when its moment has come."""
-        for event in events:
-            delay = event.at - self._now()
-            if delay > 0:
-                await deferLater(self._reactor, delay, lambda: None)
-            yield event
-
     def _begin(self, work: Any) -> Deferred[None]:
         return Deferred.fromCoroutine(work)
-
-
-async def _all(works: Iterable[Deferred[None]]) -> None:
-    """When all of them have ended; the first that fails ends it at once, as itself."""
-    try:
-        await gatherResults(list(works), consumeErrors=True)
-    except FirstError as error:
-        if error.subFailure.check(CancelledError, ConnectingCancelledError, FirstError):
-            raise CancelledError from None
-        error.subFailure.raiseException()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import SystemRandom
@@ -70,13 +70,19 @@ class Nodes:
         before: Sequence[str] = (),
     ) -> None:
         self.base = Path(test.mktemp()).absolute()
-        self.plans: list[NodePlan] = lay_out(
-            self.base, count, free_ports(2 * count), settings or {}
-        )
+        self.plans = self.lay_out(count, settings or {})
         self.running: dict[int, Program] = {}
         self._test = test
         self._alterations = alterations
         self._before = before
+
+    def lay_out(self, count: int, settings: Mapping[str, object]) -> list[NodePlan]:
+        """Writes their settings below ``base``."""
+        return lay_out(self.base, count, free_ports(2 * count), settings)
+
+    def before(self, index: int) -> list[str]:
+        """What stands before the command line of that node."""
+        return [part.replace("{index}", str(index)) for part in self._before]
 
     def __len__(self) -> int:
         return len(self.plans)
@@ -110,8 +116,7 @@ class Nodes:
             twistd = [sys.executable, str(ALTERED_NODE), ",".join(self._alterations)]
         plan = self.plans[index]
         command = [*twistd, "-n", "--pidfile=", "tace", f"--config={plan.config}"]
-        before = [part.replace("{index}", str(index)) for part in self._before]
-        program = Program(reactor, [*before, *command], str(self.base), environment())
+        program = Program(reactor, [*self.before(index), *command], str(self.base), environment())
         self.running[index] = program
         self._test.addCleanup(program.end)
         return program

@@ -17,7 +17,7 @@ from tace.client.rows import HistoryMessage, MessageState
 from tace.client.user import User
 from tace.client.websocket import WebSocketDialer
 from tace.e2ee.recovery import RecoveryCode
-from tace.lab.soak.ledger import Ledger
+from tace.lab.people.ledger import Ledger
 
 ACKNOWLEDGED = (MessageState.STORED, MessageState.DELIVERED)
 
