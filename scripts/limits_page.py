@@ -76,6 +76,7 @@ ALSO = {
     "tace.links.rates.BURST_SECONDS",
     "tace.links.reading.STALLED_SECONDS",
     "tace.mailbox.blob_repair.FETCH_TIMEOUT_SECONDS",
+    "tace.mailbox.reconcile.COMPARE_TIMEOUT_SECONDS",
     "tace.mailbox.replica.HOLD_SECONDS",
     "tace.mailbox.rounds.FIRST_SECONDS",
     "tace.mailbox.rounds.STALLED_SECONDS",
@@ -197,6 +198,11 @@ BEYOND = {
     "tace.mailbox.blob_repair.MAX_FRUITLESS": "the pull ends",
     "tace.mailbox.blob_repair.MAX_REFUSED_REMEMBERED": "the oldest is forgotten",
     "tace.mailbox.blobs.MAX_UNDER_WAY": "`too-many`",
+    "tace.mailbox.comparison.MAX_LEVELS": "the comparison ends, and is tried again later",
+    "tace.mailbox.comparison.MAX_PENDING": "the comparison ends, and is tried again later",
+    "tace.mailbox.comparison.MAX_ROUNDS": "the comparison ends, and is tried again later",
+    "tace.mailbox.reconcile.COMPARE_TIMEOUT_SECONDS": "the comparison ends, and is tried again "
+    "later",
     "tace.mailbox.repair.MAX_FRUITLESS": "the pull ends",
     "tace.mailbox.repair.MAX_REFUSED_REMEMBERED": "the oldest is forgotten",
     "tace.mailbox.replica.HOLD_SECONDS": "offered again",
@@ -226,6 +232,9 @@ BEYOND = {
     "tace.storage.sqlite.MAX_READS_A_TURN": "the next turn takes the rest",
     "tace.storage.sqlite.MAX_READS_WAITING": "fails at once",
     "tace.storage.writes.envelopes.MAX_COUNTED_MAILBOXES": "forgotten, and counted anew",
+    "tace.storage.sums.MAX_HOURS": "the ones that came first are forgotten",
+    "tace.storage.sums.MAX_LEAF_ITEMS": "read again, and kept as several",
+    "tace.storage.writes.sums.MAX_MOVED": "the sums are forgotten, and learned anew",
     "tace.storage.writes.room.MAX_LOG_BYTES": "written back to the database",
     "tace.storage.writes.room.MAX_RESERVE_PAGES": "`full`",
     # -- wire ----------------------------------------------------------------------------------
@@ -245,7 +254,10 @@ BEYOND = {
     "tace.wire.framing.MAX_BODY_BYTES": "`protocol-error`, closed",
     "tace.wire.framing.MAX_BODY_BYTES_BEFORE_HELLO": "`protocol-error`, closed",
     "tace.wire.objects.CHUNK_BYTES": "`protocol-error`",
+    "tace.wire.ranges.MAX_PARTS": "`protocol-error`",
+    "tace.wire.ranges.MAX_RANGES": "`protocol-error`",
     # -- the node ------------------------------------------------------------------------------
+    "tace.core.MAX_REPAIR_BYTES_PER_SECOND": "repair waits",
     "tace.node.DRAIN_SECONDS": "the connections are closed with `draining`",
     "tace.tap.STOP_SECONDS": "the process ends",
 }

@@ -25,10 +25,13 @@ from tace.errors import InternalError, LinkLost, Refusal, StoreError
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
+from tace.limits.buckets import TokenBucket
 from tace.mailbox.blob_repair import BlobRepair
 from tace.mailbox.blobs import BlobReplica
 from tace.mailbox.handoff import HintedHandoff
-from tace.mailbox.reconcile import PagedLists
+from tace.mailbox.listing import PagedLists
+from tace.mailbox.pace import Pace
+from tace.mailbox.reconcile import RangeReconciliation
 from tace.mailbox.repair import Repair
 from tace.mailbox.replica import Replica
 from tace.mailbox.rules import AdmissionRules
@@ -55,6 +58,8 @@ EXCHANGE_SECONDS = 300.0
 PROBE_DEAD_SECONDS = 5.0
 UPKEEP_SECONDS = 60.0
 TOTALS_SECONDS = 1.0
+MAX_REPAIR_BYTES_PER_SECOND = 8 * 1024 * 1024
+"""For comparing and fetching items, with all peers together; as much may come at once."""
 
 MakeLinks = Callable[[Membership], Links]
 """Makes the node's links; the membership is their address book and their own record."""
@@ -338,9 +343,13 @@ def build_core(
         rules=rules,
         handoff=handoff,
     )
+    pace = Pace(
+        TokenBucket(MAX_REPAIR_BYTES_PER_SECOND, MAX_REPAIR_BYTES_PER_SECOND), clock, counters
+    )
     repair = Repair(
-        PagedLists(links, store, clock),
+        RangeReconciliation(links, store, clock, pace, older=PagedLists(links, store, pace)),
         replica,
+        pace=pace,
         view=membership,
         links=links,
         store=store,

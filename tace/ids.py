@@ -53,6 +53,8 @@ class Label:
     STAMP = b"tace stamp 1"
     USER_RECORD_KEY = b"tace record 1"
     USER_RECORD = b"tace user record 1"
+    ITEM = b"tace item 1"
+    FINGERPRINT = b"tace fingerprint 1"
 
 
 def digest(label: bytes, *fields: bytes) -> bytes:

@@ -20,6 +20,7 @@ from tace.ids import Arc, MailboxId, MessageId, NodeId
 from tace.wire.fields import BlobName
 from tace.wire.message import Message, Request
 from tace.wire.objects import Blob, Envelope, Tombstone
+from tace.wire.ranges import RangeSum
 
 A = TypeVar("A", bound=Message)
 
@@ -373,6 +374,24 @@ class Store(Protocol):
 
         In clockwise-segment order: :meth:`Arc.segments` one after the other, each by (key, name).
         """
+
+    def sum_items(
+        self, lower: bytes, upper: bytes, *, parts: int, now: float
+    ) -> Deferred[list[RangeSum]]:
+        """What is held in a range of places (:mod:`tace.wire.ranges`) and not over at ``now``.
+
+        Of all kinds: envelopes, tombstones, records. The range is cut into at most ``parts`` parts
+        of about equal counts: one where it holds no more than LEAF_ITEMS, else two or more, unless
+        one was asked for. Parts join up, the last one ends at ``upper``.
+        """
+
+    def list_range(
+        self, lower: bytes, upper: bytes, *, limit: int, now: float
+    ) -> Deferred[list[Item]]:
+        """What :meth:`sum_items` sums, item by item, in the order of the places."""
+
+    def held_items(self, items: Sequence[Item]) -> Deferred[list[Item]]:
+        """What is here under the keys and names of these, in whatever state; in no order."""
 
     def get_items(
         self, items: Sequence[Item], now: float

@@ -116,7 +116,7 @@ class LifeTests(CoreTestCase):
         self.network.frames.clear()
         self.network.run(60.0)
         asked = {kind for source, _, kind in self.network.frames if source == late.id}
-        self.assertEqual(asked & {"GetRing", "GetMembers", "ListItems", "Notify", "Ping"}, set())
+        self.assertEqual(asked & {"GetRing", "GetMembers", "CompareRanges", "Notify", "Ping"}, set())
 
     def test_stop_twice(self) -> None:
         """Is nothing special."""

@@ -1,33 +1,49 @@
-"""Finding out what another replica holds that this one lacks.
+"""Finding out what another replica holds that this one lacks (page 2.4).
 
-:class:`Reconciliation` is the interface; :class:`PagedLists` compares whole listings page by page.
-Range-based reconciliation takes its place behind the same interface.
+:class:`Reconciliation` is the interface. :class:`RangeReconciliation` compares fingerprints of
+ranges; :class:`RangeAnswers` is its other side. A peer of an older version, which knows no
+fingerprints, is compared with page by page (:mod:`tace.mailbox.listing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-from tace.errors import ProtocolError
+from tace.errors import NotReplica, TooMany, UnknownMessage
 from tace.ids import Arc, NodeId
-from tace.seams import Item, ItemState, Links, Store
+from tace.mailbox.comparison import (
+    Answer,
+    Comparison,
+    agreed_hour,
+    bounds_of,
+    page_of,
+    unnamed,
+)
+from tace.mailbox.pace import Pace
+from tace.seams import Item, ItemState, Links, Store, View
 from tace.wire.fields import MAX_LISTED
-from tace.wire.peer import ItemField, ListItems
+from tace.wire.objects import SECONDS_PER_HOUR
+from tace.wire.peer import CompareRanges, RangeDifferences, RangeField
+from tace.wire.ranges import LEAF_ITEMS, MAX_PARTS, ranges_of
+
+RETRY_AFTER_MS = 1000
+COMPARE_TIMEOUT_SECONDS = 10.0
+"""A peer that has just started sums up what it holds before it answers: 4 s for a million items."""
 
 
 class Reconciliation(Protocol):
-    def missing(self, peer: NodeId, arc: Arc, *, records: bool) -> AsyncIterator[list[Item]]:
-        """Batches of items in the arc that the peer holds and this node lacks.
+    def missing(self, peer: NodeId, arcs: Sequence[Arc]) -> AsyncIterator[list[Item]]:
+        """Batches of items in the arcs that the peer holds and this node lacks.
 
         :raises Failure: the peer does not answer. :raises Refusal: it will not say.
         """
 
 
 def lacking(theirs: Iterable[Item], ours: Iterable[Item]) -> list[Item]:
-    """Which of their items to fetch, given everything of ours with the same keys.
+    """Which of their items to fetch, given everything of ours with the same keys and names.
 
     Of an envelope that is acked here nothing is needed; a tombstone is needed where only the
     envelope is known.
@@ -41,70 +57,111 @@ def lacking(theirs: Iterable[Item], ours: Iterable[Item]) -> list[Item]:
     return wanted
 
 
-class PagedLists:
-    """Asks for the peer's listing page by page, and looks up the same stretch here."""
+class RangeReconciliation:
+    """Compares ranges with one peer after the other, as :class:`Comparison` decides.
 
-    def __init__(self, links: Links, store: Store, clock: IReactorTime) -> None:
+    :param older: for peers that know no ranges.
+    """
+
+    def __init__(
+        self, links: Links, store: Store, clock: IReactorTime, pace: Pace, older: Reconciliation
+    ) -> None:
         self._links = links
         self._store = store
         self._clock = clock
+        self._pace = pace
+        self._older = older
 
-    async def missing(self, peer: NodeId, arc: Arc, *, records: bool) -> AsyncIterator[list[Item]]:
-        # One segment at a time: within it both listings are in plain key order.
-        for low, high in arc.segments():
-            segment = Arc(low or BEFORE_FIRST, high)
-            after: Item | None = None
-            while True:
-                page = await self._links.call(
-                    peer,
-                    ListItems(
-                        segment.start,
-                        segment.end,
-                        records=records,
-                        after=None if after is None else ItemField(*_fields(after)),
-                    ),
-                )
-                theirs = [Item(f.key, f.name, ItemState(f.state)) for f in page.items]
-                _check_order(after, theirs, segment)
-                if theirs:
-                    wanted = lacking(theirs, await self._ours(theirs, records=records))
-                    if wanted:
-                        yield wanted
-                if not page.more or not theirs:
-                    break
-                after = theirs[-1]
-
-    async def _ours(self, theirs: list[Item], *, records: bool) -> list[Item]:
-        """Which of these this node holds, in whatever state.
-
-        A peer may name two items with all of ours between them: only those it named are kept.
-        """
-        named = {(item.key, item.name) for item in theirs}
-        first, last = theirs[0], theirs[-1]
-        stretch = Arc(before(first.key), last.key)
-        held: list[Item] = []
-        after: Item | None = None
+    async def missing(self, peer: NodeId, arcs: Sequence[Arc]) -> AsyncIterator[list[Item]]:
+        ranges = sorted(bounds for arc in arcs for bounds in ranges_of(arc))
+        comparison = Comparison(ranges, int(self._clock.seconds() // SECONDS_PER_HOUR))
         while True:
-            page = await self._store.list_items(
-                stretch, records=records, after=after, limit=MAX_LISTED, now=self._clock.seconds()
-            )
-            held += (item for item in page if (item.key, item.name) in named)
-            if len(page) < MAX_LISTED:
-                return held
-            after = page[-1]
+            await self._look(comparison)
+            request = comparison.request()
+            if request is None:
+                return
+            try:
+                answer = await self._links.call(
+                    peer, request, timeout_seconds=COMPARE_TIMEOUT_SECONDS
+                )
+            except UnknownMessage:
+                break
+            await self._pace.spend_messages(request, answer)
+            theirs = comparison.take(answer)
+            if theirs:
+                wanted = lacking(theirs, await self._store.held_items(theirs))
+                if wanted:
+                    comparison.found()
+                    yield wanted
+        async for items in self._older.missing(peer, arcs):
+            yield items
+
+    async def _look(self, comparison: Comparison) -> None:
+        """Have the next request made from what is held here."""
+        while (stretch := comparison.next()) is not None:
+            now = float(comparison.hour * SECONDS_PER_HOUR)
+            bounds = (stretch.lower, stretch.upper)
+            parts = await self._store.sum_items(*bounds, parts=stretch.most_parts, now=now)
+            if comparison.weigh(stretch, parts):
+                comparison.name(
+                    stretch, await self._store.list_range(*bounds, limit=LEAF_ITEMS, now=now)
+                )
 
 
-def _fields(item: Item) -> tuple[bytes, bytes, int]:
-    return (item.key, item.name, int(item.state))
+class RangeAnswers:
+    """Answers those who compare: one request at a time of each."""
 
+    def __init__(self, *, view: View, store: Store, clock: IReactorTime) -> None:
+        self._view = view
+        self._store = store
+        self._clock = clock
+        self._asking: set[NodeId] = set()
 
-def _check_order(after: Item | None, items: list[Item], segment: Arc) -> None:
-    """A listing must move on, or a lying peer could keep this node asking for ever."""
-    last = (b"", b"") if after is None else (after.key, after.name)
-    for item in items:
-        if (item.key, item.name) <= last or item.key not in segment:
-            raise ProtocolError("a listing that is out of order or outside its arc")
-        last = (item.key, item.name)
+    async def answer(self, peer: NodeId, message: CompareRanges) -> RangeDifferences:
+        """:raises Refusal: not its ranges, none at all, or one request too many."""
+        if peer in self._asking:
+            raise TooMany("one comparison at a time", retry_after_ms=RETRY_AFTER_MS)
+        self._asking.add(peer)
+        try:
+            return await self._compared(peer, message)
+        finally:
+            self._asking.remove(peer)
+
+    async def _compared(self, peer: NodeId, message: CompareRanges) -> RangeDifferences:
+        for field in message.ranges:
+            _, _, arc = bounds_of(field)
+            if not self._view.may_ask_about(peer, arc):
+                raise NotReplica("those ranges are not yours to reconcile")
+        hour = agreed_hour(message.hour, int(self._clock.seconds() // SECONDS_PER_HOUR))
+        answer = Answer(hour)
+        if hour == message.hour:
+            for field in message.ranges:
+                if not await self._look(field, answer, float(hour * SECONDS_PER_HOUR)):
+                    break
+        return answer.message()
+
+    async def _look(self, field: RangeField, answer: Answer, now: float) -> bool:
+        """Say what differs in one range; False where there was no room left for it."""
+        lower, upper, _ = bounds_of(field)
+        if field.fingerprint:
+            (whole,) = await self._store.sum_items(lower, upper, parts=1, now=now)
+            if whole.fingerprint == field.fingerprint:
+                answer.in_step()
+                return True
+            if whole.count > LEAF_ITEMS:
+                parts = await self._store.sum_items(lower, upper, parts=MAX_PARTS, now=now)
+                if len(parts) > 1:
+                    return answer.split(parts)
+        found = await self._store.list_range(lower, upper, limit=MAX_LISTED + 1, now=now)
+        page, until = page_of(found, MAX_LISTED)
+        items = unnamed(page, field.held)
+        if until and not items:
+            # All of the page is there: the asker must get on all the same.
+            items = list(page[-1:])
+        if not items and not field.fingerprint:
+            answer.in_step()
+            return True
+        return answer.listed(items, until)
 
 
 BEFORE_FIRST = b"\xff" * 32

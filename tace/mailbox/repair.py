@@ -17,7 +17,8 @@ from tace.errors import NotReplica, ProtocolError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, NodeId
-from tace.mailbox.reconcile import Reconciliation, before
+from tace.mailbox.pace import Pace
+from tace.mailbox.reconcile import RangeAnswers, Reconciliation, before
 from tace.mailbox.replica import Replica
 from tace.mailbox.rounds import ComparisonRounds
 from tace.mailbox.rules import AdmissionRules
@@ -26,7 +27,7 @@ from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, TombstoneField
 from tace.wire.framing import MAX_BODY_BYTES
 from tace.wire.message import Message
 from tace.wire.objects import Envelope, Tombstone
-from tace.wire.peer import FetchItems, ItemField, ItemPage, Items, ListItems
+from tace.wire.peer import CompareRanges, FetchItems, ItemField, ItemPage, Items, ListItems
 
 MAX_REFUSED_REMEMBERED = 4096
 """Items that this node would not keep, remembered so as not to be fetched again."""
@@ -39,6 +40,7 @@ T = TypeVar("T")
 class Repair:
     """Keeps this node's arcs complete, and answers others who repair theirs.
 
+    :param pace: of what is fetched.
     :param interval_seconds: time between two comparisons with the same peer.
     """
 
@@ -49,6 +51,7 @@ class Repair:
         reconciliation: Reconciliation,
         replica: Replica,
         *,
+        pace: Pace,
         view: View,
         links: Links,
         store: Store,
@@ -59,6 +62,8 @@ class Repair:
         interval_seconds: float,
     ) -> None:
         self._reconciliation = reconciliation
+        self._answers = RangeAnswers(view=view, store=store, clock=clock)
+        self._pace = pace
         self._replica = replica
         self._view = view
         self._links = links
@@ -79,7 +84,11 @@ class Repair:
         )
 
     def procedures(self) -> dict[type[Message], Procedure]:
-        return {ListItems: self._on_list_items, FetchItems: self._on_fetch_items}
+        return {
+            CompareRanges: self._answers.answer,
+            ListItems: self._on_list_items,
+            FetchItems: self._on_fetch_items,
+        }
 
     def start(self) -> None:
         self._rounds.start()
@@ -113,10 +122,8 @@ class Repair:
         """
         pull = _Pull(moved)
         try:
-            for arc in arcs:
-                for records in (False, True):
-                    async for items in self._reconciliation.missing(peer, arc, records=records):
-                        await self._fetch(peer, items, pull)
+            async for items in self._reconciliation.missing(peer, arcs):
+                await self._fetch(peer, items, pull)
         finally:
             if pull.brought:
                 self._counters.count("repaired_items_total", pull.brought)
@@ -142,6 +149,7 @@ class Repair:
                 peer, FetchItems(tuple(ItemField(i.key, i.name, int(i.state)) for i in batch))
             )
             await self._take(answer, wanted, pull)
+            await self._pace.spend_messages(answer)
             if all(item in wanted for item in batch):
                 # Nothing came, so all of it is gone there.
                 for item in batch:

@@ -23,6 +23,7 @@ from tace.seams import Item, KnownPeer, Put, StoreHealth, Totals, Waiting
 from tace.storage.memory import MemoryStore
 from tace.wire.fields import BlobName
 from tace.wire.objects import Blob, Envelope, Tombstone
+from tace.wire.ranges import RangeSum
 
 T = TypeVar("T")
 
@@ -199,6 +200,19 @@ class SimulatedStore:
         return self._read(
             lambda disk: disk.list_items(arc, records=records, after=after, limit=limit, now=now)
         )
+
+    def sum_items(
+        self, lower: bytes, upper: bytes, *, parts: int, now: float
+    ) -> Deferred[list[RangeSum]]:
+        return self._read(lambda disk: disk.sum_items(lower, upper, parts=parts, now=now))
+
+    def list_range(
+        self, lower: bytes, upper: bytes, *, limit: int, now: float
+    ) -> Deferred[list[Item]]:
+        return self._read(lambda disk: disk.list_range(lower, upper, limit=limit, now=now))
+
+    def held_items(self, items: Sequence[Item]) -> Deferred[list[Item]]:
+        return self._read(lambda disk: disk.held_items(items))
 
     def get_items(
         self, items: Sequence[Item], now: float

@@ -8,6 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -15,7 +17,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
-from tace.ids import Arc, MailboxId, MessageId, NodeId
+from tace.ids import ID_BYTES, Arc, MailboxId, MessageId, NodeId
 from tace.seams import (
     Item,
     ItemState,
@@ -43,8 +45,10 @@ from tace.storage.rules import (
     hour_of,
     tombstone_hour_of,
 )
+from tace.storage.sums import Entry, RangeSums, SumsByHour, ends_at, partition
 from tace.wire.fields import BlobName
 from tace.wire.objects import Blob, Envelope, Tombstone
+from tace.wire.ranges import RangeSum
 
 ENVELOPE_COST_BYTES = 8192
 """An envelope keeps its blob and its encoding; the rest is what Python objects take."""
@@ -68,6 +72,10 @@ class _Buried:
     @property
     def secret(self) -> bytes:
         return self.proof.secret if isinstance(self.proof, Tombstone) else b""
+
+    @property
+    def ends_at(self) -> int:
+        return ends_at(ItemState.TOMBSTONE, self.expires_hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ class MemoryStore:
         self._message_keys: list[_Key] = []
         """Of envelopes and tombstones together, sorted."""
         self._record_keys: list[bytes] = []
+        self._sums = SumsByHour()
         self._sequence = 0
         self._bytes = 0
         self._boot: int | None = None
@@ -174,6 +183,7 @@ class MemoryStore:
         mailbox[envelope.id] = (self._sequence, envelope)
         self._mailboxes[envelope.mailbox] = mailbox
         insort(self._message_keys, key)
+        self._sums.add(b"".join(key), ItemState.ENVELOPE, envelope.expires_hours)
         return STORED
 
     def _is_waiting(self, key: _Key) -> bool:
@@ -181,7 +191,8 @@ class MemoryStore:
 
     def _forget_envelope(self, key: _Key) -> None:
         mailbox = self._mailboxes[key[0]]
-        del mailbox[key[1]]
+        _, envelope = mailbox.pop(key[1])
+        self._sums.remove(b"".join(key), ItemState.ENVELOPE, envelope.expires_hours)
         if not mailbox:
             del self._mailboxes[key[0]]
         self._bytes -= ENVELOPE_COST_BYTES
@@ -253,13 +264,17 @@ class MemoryStore:
     def _bury(self, key: _Key, buried: _Buried) -> None:
         if self._is_waiting(key):
             self._forget_envelope(key)
-        if key not in self._buried:
+        if key in self._buried:
+            self._sums.remove(b"".join(key), ItemState.TOMBSTONE, self._buried[key].expires_hours)
+        else:
             insort(self._message_keys, key)
             self._bytes += TOMBSTONE_COST_BYTES
         self._buried[key] = buried
+        self._sums.add(b"".join(key), ItemState.TOMBSTONE, buried.expires_hours)
 
     def _unbury(self, key: _Key) -> None:
-        del self._buried[key]
+        buried = self._buried.pop(key)
+        self._sums.remove(b"".join(key), ItemState.TOMBSTONE, buried.expires_hours)
         self._bytes -= TOMBSTONE_COST_BYTES
         del self._message_keys[bisect_left(self._message_keys, key)]
 
@@ -291,11 +306,21 @@ class MemoryStore:
 
     def _set_record(self, key: bytes, remembered: _Remembered) -> None:
         if key in self._records:
+            self._forget_sum(key)
             self._bytes -= _cost(self._records[key].record)
         self._bytes += _cost(remembered.record)
         self._records[key] = remembered
+        if remembered.record is not None:
+            self._sums.add(key + remembered.order[1], ItemState.RECORD, remembered.expires_hours)
+
+    def _forget_sum(self, key: bytes) -> None:
+        """Of the record there, if there is one: it is about to go."""
+        known = self._records[key]
+        if known.record is not None:
+            self._sums.remove(key + known.order[1], ItemState.RECORD, known.expires_hours)
 
     def _forget_record(self, key: bytes) -> None:
+        self._forget_sum(key)
         self._bytes -= _cost(self._records.pop(key).record)
         del self._record_keys[bisect_left(self._record_keys, key)]
 
@@ -379,6 +404,77 @@ class MemoryStore:
             for key in keys[bisect_right(keys, start) : bisect_right(keys, through)]:
                 if self._record(key, hour_of(now)) is not None:
                     yield Item(key, self._records[key].order[1], ItemState.RECORD)
+
+    def sum_items(
+        self, lower: bytes, upper: bytes, *, parts: int, now: float
+    ) -> Deferred[list[RangeSum]]:
+        def summed() -> list[RangeSum]:
+            hour = hour_of(now)
+
+            def read(lower: bytes, upper: bytes, limit: int) -> list[Entry]:
+                return list(islice(self._entries(lower, upper, hour), limit))
+
+            sums = self._sums.at(hour) or self._sums.keep(RangeSums(hour))
+            while unknown := sums.unknown(lower, upper):
+                sums.learn(*unknown, read)
+            cover = sums.cover(lower, upper)
+            assert cover is not None
+            return partition(lower, upper, parts, cover, read)
+
+        return self._do(summed)
+
+    def list_range(
+        self, lower: bytes, upper: bytes, *, limit: int, now: float
+    ) -> Deferred[list[Item]]:
+        return self._do(
+            lambda: [
+                Item(place[:ID_BYTES], place[ID_BYTES:], ItemState(state))
+                for place, state in islice(self._entries(lower, upper, hour_of(now)), limit)
+            ]
+        )
+
+    def _entries(self, lower: bytes, upper: bytes, hour: int) -> Iterator[Entry]:
+        """What lies in a range of places and is not over at that hour, in order."""
+        return merge(
+            self._message_entries(lower, upper, hour), self._record_entries(lower, upper, hour)
+        )
+
+    def _message_entries(self, lower: bytes, upper: bytes, hour: int) -> Iterator[Entry]:
+        keys = self._message_keys
+        for index in range(bisect_left(keys, (lower[:ID_BYTES], lower[ID_BYTES:])), len(keys)):
+            key = keys[index]
+            place = b"".join(key)
+            if place >= upper:
+                return
+            buried = self._buried.get(key)
+            if buried is not None:
+                if buried.ends_at > hour:
+                    yield place, ItemState.TOMBSTONE
+            elif self._mailboxes[key[0]][key[1]][1].expires_hours > hour:
+                yield place, ItemState.ENVELOPE
+
+    def _record_entries(self, lower: bytes, upper: bytes, hour: int) -> Iterator[Entry]:
+        keys = self._record_keys
+        for index in range(bisect_left(keys, lower[:ID_BYTES]), len(keys)):
+            key = keys[index]
+            if key >= upper:
+                return
+            place = key + self._records[key].order[1]
+            if lower <= place < upper and self._record(key, hour) is not None:
+                yield place, ItemState.RECORD
+
+    def held_items(self, items: Sequence[Item]) -> Deferred[list[Item]]:
+        def held() -> Iterator[Item]:
+            for key in dict.fromkeys((item.key, item.name) for item in items):
+                if key in self._buried:
+                    yield Item(*key, ItemState.TOMBSTONE)
+                elif self._is_waiting(key):
+                    yield Item(*key, ItemState.ENVELOPE)
+                known = self._records.get(key[0])
+                if known is not None and known.record is not None and known.order[1] == key[1]:
+                    yield Item(*key, ItemState.RECORD)
+
+        return self._do(lambda: list(held()))
 
     def get_items(
         self, items: Sequence[Item], now: float

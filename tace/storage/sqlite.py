@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
@@ -39,9 +39,10 @@ from tace.storage.mending.opening import DamageReport, make_ready
 from tace.storage.mending.sqlite import Mended, mend
 from tace.storage.reads import blobs as blob_reads
 from tace.storage.reads import hints as hint_reads
+from tace.storage.reads import ranges as range_reads
 from tace.storage.reads import sqlite as reads
 from tace.storage.reads.sqlite import Found, Read, Reads
-from tace.storage.rules import FULL, Quotas
+from tace.storage.rules import FULL, Quotas, hour_of
 from tace.storage.schema.sqlite import (
     READER_CACHE_KIB,
     WRITER_CACHE_KIB,
@@ -49,12 +50,14 @@ from tace.storage.schema.sqlite import (
     connect,
     packaged_steps,
 )
+from tace.storage.sums import STRETCH_ITEMS
 from tace.storage.turns import LOOK_ROUND_SECONDS, Turns
 from tace.storage.writes.blobs import PAGES_A_BLOB
 from tace.storage.writes.leaving import EXPIRED_A_TURN
 from tace.storage.writes.room import disk_space
 from tace.storage.writes.sqlite import (
     Change,
+    Learn,
     PutEnvelopes,
     PutTombstones,
     Write,
@@ -62,6 +65,7 @@ from tace.storage.writes.sqlite import (
 )
 from tace.wire.fields import BlobName
 from tace.wire.objects import Blob, Envelope, Tombstone
+from tace.wire.ranges import RangeSum
 
 MIN_MAX_BYTES = 1024 * 1024
 MAX_OBJECTS_A_COMMIT = 512
@@ -125,6 +129,7 @@ class SqliteStore:
         self._mends = 0
         self._mending: Deferred[None] | None = None
         self._commits_before = 0
+        self._summing = DeferredLock()
         self._lock = DirectoryLock(path.with_name(path.name + ".lock"))
         try:
             make_ready(path, self._report)
@@ -150,7 +155,7 @@ class SqliteStore:
         for connection in (writer, reader):
             connection.set_trace_callback(self._trace)
         serving = Reads(reader, partial(self._reactor.callFromThread, self._hear_damage))
-        self._writer: Turns[Write] = Turns(
+        self._writer: Turns[Write | Learn] = Turns(
             "store writer",
             self._reactor,
             self._writes.take_turn,
@@ -320,6 +325,33 @@ class SqliteStore:
         return self._reader.ask(
             reads.list_items(arc, records=records, after=after, limit=limit, now=now)
         )
+
+    def sum_items(
+        self, lower: bytes, upper: bytes, *, parts: int, now: float
+    ) -> Deferred[list[RangeSum]]:
+        """One at a time, each in small turns: live reads and writes come in between."""
+        return self._summing.run(
+            lambda: Deferred.fromCoroutine(self._sum_items(lower, upper, parts, now))
+        )
+
+    async def _sum_items(
+        self, lower: bytes, upper: bytes, parts: int, now: float
+    ) -> list[RangeSum]:
+        while True:
+            found: list[RangeSum] | None = await self._reader.ask(
+                range_reads.sum_items(self._writes.sums, lower, upper, parts=parts, now=now)
+            )
+            if found is not None:
+                return found
+            await self._writer.ask(Learn(lower, upper, hour_of(now)), STRETCH_ITEMS)
+
+    def list_range(
+        self, lower: bytes, upper: bytes, *, limit: int, now: float
+    ) -> Deferred[list[Item]]:
+        return self._reader.ask(range_reads.list_range(lower, upper, limit=limit, now=now))
+
+    def held_items(self, items: Sequence[Item]) -> Deferred[list[Item]]:
+        return self._reader.ask(range_reads.held_items(items))
 
     def get_items(self, items: Sequence[Item], now: float) -> Deferred[Found]:
         return self._reader.ask(reads.get_items(items, now))

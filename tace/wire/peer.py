@@ -36,6 +36,14 @@ from tace.wire.message import (
     Word,
 )
 from tace.wire.objects import ENVELOPE_BYTES, STORED_BLOB_BYTES
+from tace.wire.ranges import (
+    FINGERPRINT_BYTES,
+    LEAF_ITEMS,
+    MAX_PARTS,
+    MAX_RANGES,
+    PLACE_BYTES,
+    SHORT_BYTES,
+)
 
 PROTOCOL_VERSION = 1
 
@@ -418,6 +426,69 @@ class ListBlobs(Request[BlobPage], frozen=True, array_like=True, gc=False):
     after: _Digest = b""
 
 
+_Bound = Annotated[bytes, msgspec.Meta(max_length=PLACE_BYTES)]
+"""Of a range of places (:mod:`tace.wire.ranges`); as an upper one, empty: behind the last place."""
+
+
+class PartField(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is held from the end of the part before up to ``upper``."""
+
+    upper: _Bound
+    fingerprint: Annotated[
+        bytes, msgspec.Meta(min_length=FINGERPRINT_BYTES, max_length=FINGERPRINT_BYTES)
+    ]
+
+
+class RangeField(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A range [lower, upper) to compare.
+
+    With a ``fingerprint``: of what the asker holds there. Without one the range is to be listed,
+    but for what the asker ``held``: short names of 8 bytes, joined.
+    """
+
+    lower: _Bound
+    upper: _Bound
+    fingerprint: Annotated[bytes, msgspec.Meta(max_length=FINGERPRINT_BYTES)] = b""
+    held: Annotated[bytes, msgspec.Meta(max_length=LEAF_ITEMS * SHORT_BYTES)] = b""
+
+
+class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """About the range with that number in the request: parts of it, or what is held there.
+
+    ``until``: the list stops before that place; empty: it is whole.
+    """
+
+    range: Annotated[int, msgspec.Meta(ge=0, lt=MAX_RANGES)]
+    parts: Annotated[tuple[PartField, ...], msgspec.Meta(max_length=MAX_PARTS)] = ()
+    items: _ItemFields = ()
+    until: _Bound = b""
+
+
+class RangeDifferences(Message, frozen=True, array_like=True, gc=False):
+    """Where the answering node holds something else than the asker.
+
+    The first ``looked`` ranges of the request were looked at; of these, one that is not among the
+    findings is in step. With a later ``hour`` than the asker's none was: ask again as of it.
+    """
+
+    NUMBER = 56
+    hour: UInt32
+    looked: UInt8
+    findings: Annotated[tuple[Finding, ...], msgspec.Meta(max_length=MAX_RANGES)] = ()
+
+
+class CompareRanges(Request[RangeDifferences], frozen=True, array_like=True, gc=False):
+    """Asks what differs in some ranges, leaving out what is over at ``hour`` (hours since 1970).
+
+    The same asker rule as :class:`ListItems`, for each range. One at a time of each asker.
+    """
+
+    NUMBER = 57
+    ANSWER = RangeDifferences
+    hour: UInt32
+    ranges: Annotated[tuple[RangeField, ...], msgspec.Meta(min_length=1, max_length=MAX_RANGES)]
+
+
 PEER_MESSAGES = MessageTable(
     (
         Hello,
@@ -455,5 +526,7 @@ PEER_MESSAGES = MessageTable(
         FetchItems,
         BlobPage,
         ListBlobs,
+        RangeDifferences,
+        CompareRanges,
     )
 )

@@ -16,6 +16,7 @@ from tace.seams import HINT_SECONDS, Item, ItemState
 from tace.wire.fields import PutResult, TombstoneField
 from tace.wire.objects import Envelope, Tombstone
 from tace.wire.peer import (
+    CompareRanges,
     ListBlobs,
     ListItems,
     PutAnswer,
@@ -70,6 +71,7 @@ class StandInTestCase(DeliveryTestCase):
             raise InternalError("busy")
 
         for node in self.nodes:
+            self.lie(node, CompareRanges, busy)
             self.lie(node, ListItems, busy)
             self.lie(node, ListBlobs, busy)
 

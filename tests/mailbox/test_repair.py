@@ -16,7 +16,15 @@ from tace.ids import Arc
 from tace.mailbox.reconcile import lacking
 from tace.seams import Item, ItemState
 from tace.wire.objects import Envelope, Tombstone
-from tace.wire.peer import FetchItems, ItemField, ItemPage, ListItems
+from tace.wire.peer import (
+    CompareRanges,
+    FetchItems,
+    ItemField,
+    ListItems,
+    RangeDifferences,
+    RangeField,
+)
+from tace.wire.ranges import END, ranges_of
 from tests.letters import Box, secret
 from tests.network import MemoryNetwork, TestNode
 
@@ -126,9 +134,10 @@ class PullTests(RepairTestCase):
         self.network.run(600.0)
         self.network.frames.clear()
         self.network.run(400.0)
-        listings = [kind for _, _, kind in self.network.frames if kind == "ListItems"]
-        # Two nodes, whole ring in one arc of two segments at most, twice (messages, records).
-        self.assertLessEqual(len(listings), 2 * 4 * 6)
+        asked = [kind for _, _, kind in self.network.frames if kind == "CompareRanges"]
+        self.assertGreater(len(asked), 0)
+        self.assertLessEqual(len(asked), 2 * 6)
+        self.assertNotIn("ListItems", [kind for _, _, kind in self.network.frames])
 
     def test_news_by_repair_is_pushed_like_any_other(self) -> None:
         """A watcher hears of what its replica has just pulled."""
@@ -207,11 +216,16 @@ class AskerTests(RepairTestCase):
             for arc, _ in node.core.membership.arcs_held():
                 may = node.core.membership.may_ask_about(asker.id, arc)
                 asked = asker.core.links.call(node.id, ListItems(arc.start, arc.end, records=False))
+                ranges = [RangeField(low, b"" if up == END else up) for low, up in ranges_of(arc)]
+                hour = int(self.network.clock.seconds() // 3600)
+                compared = asker.core.links.call(node.id, CompareRanges(hour, tuple(ranges)))
                 if may:
                     self.network.result(asked)
+                    self.network.result(compared)
                     answered += 1
                 else:
                     self.assertRaises(NotReplica, self.network.result, asked)
+                    self.assertRaises(NotReplica, self.network.result, compared)
                     fetch = FetchItems((ItemField(arc.end, bytes(32), 1),))
                     self.assertRaises(
                         NotReplica,
@@ -231,12 +245,12 @@ class WholeTests(RepairTestCase):
         nodes = self.network_of(3)
         wiped = nodes[2].core
 
-        async def busy(peer: bytes, message: ListItems) -> ItemPage:
+        async def busy(peer: bytes, message: CompareRanges) -> RangeDifferences:
             raise InternalError("busy")
 
         for node in nodes[:2]:
             links = node.raw_links
-            links._procedures = {**links._procedures, ListItems: busy}
+            links._procedures = {**links._procedures, CompareRanges: busy}
         wiped.replica.partial = True
         self.assertFalse(self.network.result(Deferred.fromCoroutine(wiped.repair.pull_all())))
         self.assertTrue(wiped.replica.partial)

@@ -229,7 +229,7 @@ class JoiningTests(RepairTestCase):
 
             return late
 
-        listings = {c: slowly(p) for c, p in honest.items() if c.__name__ == "ListItems"}
+        listings = {c: slowly(p) for c, p in honest.items() if c.__name__ == "CompareRanges"}
         liar.raw_links._procedures = {**honest, **listings}
         late = self.network.node("late", seeds=("n1:1",))
         late.start()

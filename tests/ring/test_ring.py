@@ -156,7 +156,7 @@ class QuietTests(RingTestCase):
         network.frames.clear()
         network.run(10.0)
         kinds = {kind for _, _, kind in network.frames}
-        comparing = {"ListItems", "ItemPage", "ListBlobs", "BlobPage"}
+        comparing = {"CompareRanges", "RangeDifferences", "ListBlobs", "BlobPage"}
         self.assertLessEqual(kinds, {"GetRing", "Ring"} | comparing)
         rings = [kind for _, _, kind in network.frames if kind == "GetRing"]
         self.assertLessEqual(len(rings), 5 * 4 * 8)

@@ -14,14 +14,15 @@ from tace.simulation.disk import Disk, SimulatedStore
 from tace.simulation.process import Process
 from tace.storage.memory import MemoryStore
 from tests.storage.blob_contract import BlobContract
-from tests.storage.contract import LITTLE_BYTES, StoreContract
+from tests.storage.contract import LITTLE_BYTES
 from tests.storage.objects import NOW, letter
+from tests.storage.range_contract import RangeContract
 
 T = TypeVar("T")
 COMMIT = 0.004
 
 
-class SimulatedStoreTests(StoreContract, BlobContract, SynchronousTestCase):
+class SimulatedStoreTests(RangeContract, BlobContract, SynchronousTestCase):
     """The contract, in virtual time."""
 
     def setUp(self) -> None:

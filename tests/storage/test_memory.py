@@ -9,14 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tace.storage.memory import MemoryStore
 from tests.storage.blob_contract import BlobContract
-from tests.storage.contract import StoreContract
 from tests.storage.objects import NOW, letter
 from tests.storage.pump import Pump
+from tests.storage.range_contract import RangeContract
 
 T = TypeVar("T")
 
 
-class MemoryStoreTests(StoreContract, BlobContract, SynchronousTestCase):
+class MemoryStoreTests(RangeContract, BlobContract, SynchronousTestCase):
     """The contract, and what only memory promises."""
 
     def make_store(self, **settings: int) -> MemoryStore:

@@ -27,6 +27,7 @@ from tace.seams import Item, Store
 from tace.storage.memory import MemoryStore
 from tace.storage.sqlite import SqliteStore
 from tace.wire.objects import Blob
+from tace.wire.ranges import END, MAX_PARTS, element, joined
 from tests.storage.objects import (
     Letter,
     at,
@@ -188,6 +189,25 @@ class Stores(RuleBasedStateMachine):
         while items:
             assert all(item.key in arc for item in items)
             items = page(items[-1])
+
+    @rule(
+        bounds=st.tuples(points, points).map(sorted),
+        prefix=st.sampled_from([1, 20, 32]),
+        parts=st.sampled_from([1, MAX_PARTS]),
+        later=st.sampled_from([0, 1]),
+    )
+    def sum_items(self, bounds: list[bytes], prefix: int, parts: int, later: int) -> None:
+        """Also as of an hour that has not come here yet; and it is what the listing comes to."""
+        lower, upper = bounds[0][:prefix], bounds[1] if bounds[1] > bounds[0] else END
+        now = at(self.hours + later)
+        found = self.same(lambda store: store.sum_items(lower, upper, parts=parts, now=now), joined)
+        listed = self.same(lambda store: store.list_range(lower, upper, limit=99, now=now))
+        total = sum(element(item.key + item.name, item.state) for item in listed) % 2**256
+        assert (joined(found).count, joined(found).total) == (len(listed), total)
+
+    @rule(items=few_items)
+    def held_items(self, items: list[Item]) -> None:
+        self.same(lambda store: store.held_items(items), unordered)
 
     @rule(items=few_items)
     def get_items(self, items: list[Item]) -> None:

@@ -33,9 +33,9 @@ from tace.storage.writes.blobs import PAGES_A_BLOB
 from tace.storage.writes.sqlite import Change, PutEnvelopes, PutTombstones, Writes
 from tests.storage.acknowledging_process import BLOB_EVERY
 from tests.storage.blob_contract import BlobContract
-from tests.storage.contract import StoreContract
 from tests.storage.objects import NOW, at, blob, letter, mailbox, peer, record, removal
 from tests.storage.pump import Pump
+from tests.storage.range_contract import RangeContract
 
 T = TypeVar("T")
 ROOT = Path(tace.__file__).parent.parent
@@ -76,13 +76,13 @@ class _Files(SynchronousTestCase):
             other.execute("ROLLBACK")
 
 
-class SqliteStoreTests(StoreContract, BlobContract, _Files):
+class SqliteStoreTests(RangeContract, BlobContract, _Files):
     """The contract."""
 
     def setUp(self) -> None:
         """An empty store without bounds."""
         _Files.setUp(self)
-        StoreContract.setUp(self)
+        RangeContract.setUp(self)
 
     def make_store(self, **settings: int) -> SqliteStore:
         """Each in a directory of its own."""

@@ -95,6 +95,22 @@ PEER_SAMPLES: tuple[Message, ...] = (
     peer.BlobPage((BlobName(A, HOURS), BlobName(B, HOURS + 1)), True),
     peer.ListBlobs(A, B, C),
     peer.ListBlobs(A, B),
+    peer.RangeDifferences(
+        HOURS,
+        3,
+        (
+            peer.Finding(0, (peer.PartField(A[:2], A[:16]), peer.PartField(b"", B[:16]))),
+            peer.Finding(2, (), (peer.ItemField(A, B, 1), peer.ItemField(A, C, 2)), A + C[:1]),
+        ),
+    ),
+    peer.RangeDifferences(HOURS + 1, 0),
+    peer.CompareRanges(
+        HOURS,
+        (
+            peer.RangeField(b"", A, A[:16]),
+            peer.RangeField(B, b"", b"", A[:8] + B[:8]),
+        ),
+    ),
 )
 
 CLIENT_SAMPLES: tuple[Message, ...] = (

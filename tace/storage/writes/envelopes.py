@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tace.ids import MailboxId
-from tace.seams import Put
+from tace.seams import ItemState, Put
 from tace.storage.reads.sqlite import Database, Key, look_up, run_for
 from tace.storage.rules import DUPLICATE, EXPIRED, FULL, QUOTA, STORED, Quotas, acked
 from tace.storage.writes.room import Room
+from tace.storage.writes.sums import Sums
 from tace.wire.objects import Envelope
 
 MAX_COUNTED_MAILBOXES = 16_384
@@ -29,10 +30,11 @@ _DELETE = "DELETE FROM envelope WHERE seq IN (VALUES {rows})"
 class Envelopes:
     """Of one connection, inside its transactions."""
 
-    def __init__(self, database: Database, room: Room, quotas: Quotas) -> None:
+    def __init__(self, database: Database, room: Room, quotas: Quotas, sums: Sums) -> None:
         self._database = database
         self._room = room
         self._quotas = quotas
+        self._sums = sums
         self._waiting: dict[MailboxId, int] = {}
 
     def put(self, dated: Sequence[tuple[Envelope, int]]) -> list[Put]:
@@ -80,28 +82,34 @@ class Envelopes:
                 rows.append((mailbox, envelope.id, envelope.expires_hours, envelope.encoded))
         self._room.spend(len(rows) * 5 // 4)
         run_for(self._database, _INSERT, rows, 4)
+        for mailbox, message, expires, _ in rows:
+            self._sums.add(mailbox, message, ItemState.ENVELOPE, expires)
         return answers
 
-    def numbers(self, keys: Sequence[Key]) -> dict[int, int]:
-        """Position in ``keys`` -> seq of the envelope, for those that are here."""
-        numbers: dict[int, int] = {}
+    def numbers(self, keys: Sequence[Key]) -> dict[int, tuple[int, int]]:
+        """Position in ``keys`` -> (seq, expiry) of the envelope, for those that are here."""
+        numbers: dict[int, tuple[int, int]] = {}
         for first, text in look_up(
             self._database,
             """
-            SELECT 0, group_concat(n || ' ' || seq, ' ')
+            SELECT 0, group_concat(n || ' ' || seq || ' ' || expires, ' ')
             FROM asked CROSS JOIN envelope WHERE mailbox = key AND id = name
             """,
             keys,
         ):
             words = iter((text or "").split())
-            numbers.update((first + int(n), int(seq)) for n, seq in zip(words, words, strict=True))
+            numbers.update(
+                (first + int(n), (int(seq), int(expires)))
+                for n, seq, expires in zip(words, words, words, strict=True)
+            )
         return numbers
 
-    def delete(self, keys: Sequence[Key], numbers: dict[int, int]) -> None:
+    def delete(self, keys: Sequence[Key], numbers: Mapping[int, tuple[int, int]]) -> None:
         """Those of ``keys`` that have a number."""
-        delete_rows(self._database, _DELETE, numbers.values())
-        for n in numbers:
+        delete_rows(self._database, _DELETE, (number for number, _ in numbers.values()))
+        for n, (_, expires) in numbers.items():
             self.left(keys[n][0])
+            self._sums.remove(*keys[n], ItemState.ENVELOPE, expires)
 
     # -- how many wait ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from tace.storage.reads.sqlite import Database, Key, look_up
 from tace.storage.rules import RECORD_MEMORY_HOURS, hour_of, tombstone_hour_of
 from tace.storage.writes.blobs import expire_blobs
 from tace.storage.writes.envelopes import Envelopes, delete_rows
+from tace.storage.writes.sums import Sums
 from tace.storage.writes.tombstones import Tombstones
 
 EXPIRED_A_TURN = 256
@@ -19,8 +20,11 @@ _DELETE_RECORDS = "DELETE FROM record WHERE seq IN (VALUES {rows})"
 class Leaving:
     """Of one connection, inside its transactions."""
 
-    def __init__(self, database: Database, envelopes: Envelopes, tombstones: Tombstones) -> None:
+    def __init__(
+        self, database: Database, envelopes: Envelopes, tombstones: Tombstones, sums: Sums
+    ) -> None:
         self._database = database
+        self._sums = sums
         self._envelopes = envelopes
         self._tombstones = tombstones
 
@@ -30,22 +34,31 @@ class Leaving:
             keys[item.state].append((item.key, item.name))
         envelopes = keys[ItemState.ENVELOPE]
         self._envelopes.delete(envelopes, self._envelopes.numbers(envelopes))
-        tombstones = self._tombstones.known(keys[ItemState.TOMBSTONE])
-        self._tombstones.delete(known.number for known in tombstones.values())
+        buried = keys[ItemState.TOMBSTONE]
+        tombstones = self._tombstones.known(buried)
+        self._tombstones.delete([(buried[n], known) for n, known in tombstones.items()])
         self._tombstones.forget_counts()
+        published = keys[ItemState.RECORD]
         records = look_up(
             self._database,
             """
-            SELECT n, seq FROM asked CROSS JOIN record
+            SELECT n, seq, expires, encoded IS NOT NULL FROM asked CROSS JOIN record
             WHERE record.key = asked.key AND record.name = asked.name
             """,
-            keys[ItemState.RECORD],
+            published,
         )
-        delete_rows(self._database, _DELETE_RECORDS, [number for _, number in records])
+        numbers = []
+        for n, number, expires, is_there in records:
+            numbers.append(number)
+            if is_there:
+                key, name = published[n]
+                self._sums.remove(key, name, ItemState.RECORD, expires)
+        delete_rows(self._database, _DELETE_RECORDS, numbers)
 
     def expire_some(self, now: float) -> tuple[int, bool]:
         """How many went, and whether more may be left."""
         hour = hour_of(now)
+        self._sums.expire(hour)
         mailboxes = self._database.execute(
             "DELETE FROM envelope WHERE seq IN "
             "(SELECT seq FROM envelope WHERE expires <= ? LIMIT ?) RETURNING mailbox",

@@ -25,6 +25,7 @@ from tace.storage.writes.envelopes import Envelopes
 from tace.storage.writes.leaving import Leaving
 from tace.storage.writes.records import put_record
 from tace.storage.writes.room import ENDLESS, DiskSpace, Room
+from tace.storage.writes.sums import Sums
 from tace.storage.writes.tombstones import Tombstones
 from tace.wire.objects import Blob, Envelope, Tombstone
 
@@ -68,6 +69,18 @@ class Change:
     when_full: object = None
 
 
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """A step towards the sums of a range as of an hour; see :mod:`tace.storage.sums`.
+
+    It only reads, so a disk that refuses writes does not keep it from being done.
+    """
+
+    lower: bytes
+    upper: bytes
+    hour: int
+
+
 Write = PutEnvelopes | PutTombstones | Change
 
 
@@ -92,9 +105,11 @@ class Writes:
     ) -> None:
         self._database = database
         self._room = Room(database, space, max_bytes=max_bytes, min_free_bytes=min_free_bytes)
-        self._envelopes = Envelopes(database, self._room, quotas)
-        self._tombstones = Tombstones(database, self._room, quotas, self._envelopes)
-        self._leaving = Leaving(database, self._envelopes, self._tombstones)
+        self._sums = Sums(database)
+        self.sums = self._sums.by_hour
+        self._envelopes = Envelopes(database, self._room, quotas, self._sums)
+        self._tombstones = Tombstones(database, self._room, quotas, self._envelopes, self._sums)
+        self._leaving = Leaving(database, self._envelopes, self._tombstones, self._sums)
         self._since_checkpoint = 0
         self.commits = 0
         self._tell = when_health_changes
@@ -108,7 +123,16 @@ class Writes:
 
     # -- turns -----------------------------------------------------------------------------------
 
-    def take_turn(self, writes: Sequence[Write]) -> list[object]:
+    def take_turn(self, requests: Sequence[Write | Learn]) -> list[object]:
+        """Every write's answer, once all are durable; after that what is to be learned."""
+        writes = [request for request in requests if not isinstance(request, Learn)]
+        answers = iter(self._write(writes) if writes else [])
+        return [
+            self._learn(request) if isinstance(request, Learn) else next(answers)
+            for request in requests
+        ]
+
+    def _write(self, writes: Sequence[Write]) -> list[object]:
         """Every write's answer, once all are durable.
 
         Where a write fails nothing is kept, and each is tried again in a commit of its own, so that
@@ -126,13 +150,27 @@ class Writes:
                 self._checkpoint()
                 self._room.look()
             if len(writes) > 1:
-                return [answer for write in writes for answer in self.take_turn([write])]
+                return [answer for write in writes for answer in self._write([write])]
             if code == sqlite3.SQLITE_FULL:
                 self._weigh_room()
                 return [_answer_when_full(writes[0])]
             return [StoreError(f"cannot write: {type(error).__name__}: {error}")]
         self._weigh_room()
         return answers
+
+    def _learn(self, lesson: Learn) -> object:
+        """Between two commits: nothing changes meanwhile."""
+        try:
+            self._database.execute("BEGIN")
+            try:
+                self._sums.learn_some(lesson.lower, lesson.upper, lesson.hour)
+            finally:
+                self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            if _code(error) in DAMAGE:
+                self._failed(error)
+            return StoreError(f"cannot read: {error}")
+        return None
 
     def afterwards(self, idle: bool) -> None:
         """Move the log into the database now and then: early while nobody waits for the writer,
@@ -174,6 +212,7 @@ class Writes:
         except BaseException:
             self._envelopes.forget_counts()
             self._tombstones.forget_counts()
+            self._sums.forget()
             with suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise
@@ -241,7 +280,7 @@ class Writes:
         return self._tombstones.put_removal(removal, now)
 
     def put_record(self, record: UserRecord, now: float) -> Put:
-        return put_record(self._database, self._room, record, now)
+        return put_record(self._database, self._room, self._sums, record, now)
 
     def put_blob(self, blob: Blob, now: float) -> Put:
         put = put_blob(self._database, blob, hour_of(now), self._room)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from tace.identity.mailbox_proof import Removal
 from tace.ids import MailboxId
-from tace.seams import Put
+from tace.seams import ItemState, Put
 from tace.storage.reads.sqlite import Database, Key, look_up, run_for
 from tace.storage.rules import (
     DUPLICATE,
@@ -21,6 +22,7 @@ from tace.storage.rules import (
 )
 from tace.storage.writes.envelopes import MAX_COUNTED_MAILBOXES, Envelopes, delete_rows
 from tace.storage.writes.room import Room
+from tace.storage.writes.sums import Sums
 from tace.wire.objects import Tombstone
 
 _INSERT = """
@@ -57,12 +59,18 @@ class Tombstones:
     """
 
     def __init__(
-        self, database: Database, room: Room, quotas: Quotas, envelopes: Envelopes
+        self,
+        database: Database,
+        room: Room,
+        quotas: Quotas,
+        envelopes: Envelopes,
+        sums: Sums,
     ) -> None:
         self._database = database
         self._room = room
         self._quotas = quotas
         self._envelopes = envelopes
+        self._sums = sums
         self._buried: dict[MailboxId, int] = {}
 
     def put(self, dated: Sequence[tuple[Tombstone, int]]) -> list[Put]:
@@ -87,14 +95,14 @@ class Tombstones:
         known = self.known(keys, but=numbers)
         room = self._room_for_strangers(len(keys) - len(numbers) - len(known))
         answers: dict[bytes, Put] = {}
-        rows: list[tuple[object, ...]] = []
-        replaced: list[int] = []
+        rows: list[tuple[Any, ...]] = []
+        replaced: list[tuple[Key, Known]] = []
         for n, tombstone in enumerate(tombstones):
             if n in known and known[n].proven:
                 answers[tombstone.id] = DUPLICATE
                 continue
             if n in known:
-                replaced.append(known[n].number)
+                replaced.append((keys[n], known[n]))
             elif n not in numbers:
                 if room <= 0:
                     answers[tombstone.id] = FULL
@@ -124,14 +132,14 @@ class Tombstones:
         keys = [(mailbox, message) for message in latest]
         numbers = self._envelopes.numbers(keys)
         known = self.known(keys, but=numbers)
-        replaced: list[int] = []
+        replaced: list[tuple[Key, Known]] = []
         fresh: list[tuple[bytes, int]] = []
         for n, (message, expires) in enumerate(latest.items()):
             if n not in known:
                 fresh.append((message, expires))
             elif not known[n].proven and known[n].expires < expires:
                 fresh.append((message, expires))
-                replaced.append(known[n].number)
+                replaced.append((keys[n], known[n]))
         if not fresh:
             return DUPLICATE
         strangers = len(fresh) - len(numbers) - len(replaced)
@@ -147,9 +155,11 @@ class Tombstones:
         )
         return STORED
 
-    def _insert(self, rows: Sequence[tuple[object, ...]]) -> None:
+    def _insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
         self._room.spend(1 + len(rows) // 8)
         run_for(self._database, _INSERT, rows, 6)
+        for mailbox, message, expires, *_ in rows:
+            self._sums.add(mailbox, message, ItemState.TOMBSTONE, expires)
 
     def _number_of_removal(self, removal: Removal) -> int:
         """Its bytes are kept once, however often it comes."""
@@ -206,5 +216,7 @@ class Tombstones:
         )
         return {asked[n]: Known(number, proven, expires) for n, number, proven, expires in found}
 
-    def delete(self, numbers: Iterable[int]) -> None:
-        delete_rows(self._database, _DELETE, numbers)
+    def delete(self, those: Sequence[tuple[Key, Known]]) -> None:
+        delete_rows(self._database, _DELETE, (known.number for _, known in those))
+        for key, known in those:
+            self._sums.remove(*key, ItemState.TOMBSTONE, known.expires)
