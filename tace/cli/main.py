@@ -32,6 +32,10 @@ COMMANDS = {
     ),
     "network": Entry("tace.cli.network", "command", "Run a network of nodes on this machine."),
     "soak": Entry("tace.cli.soak", "command", "Abuse a network and see whether it keeps its word."),
+    "simulate": Entry(
+        "tace.cli.simulate", "command", "Run a whole network in virtual time and judge it."
+    ),
+    "chaos": Entry("tace.cli.chaos", "command", "Kill, pause and wipe nodes while people talk."),
     "bench": Entry("tace.cli.bench", "group", "Measure how fast it is on this machine."),
 }
 

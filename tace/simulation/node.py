@@ -83,6 +83,8 @@ class SimulatedNode:
         self._lives = 0
         self._pointers: list[Pointers] = []
         self._powered = True
+        self.seconds_off = 0.0
+        """How far the machine's clock is ahead; from its next start on."""
         self.counters = Sums()
         self.process = Process(surroundings.clock)
         self.process.kill()
@@ -119,7 +121,7 @@ class SimulatedNode:
             self._world.network.power_on(self.host)
             self._powered = True
         self._lives += 1
-        self.process = Process(self._world.clock, self._look)
+        self.process = Process(self._world.clock, self._look, seconds_off=self.seconds_off)
         self.store = SimulatedStore(
             self.disk, self.process, commit_seconds=self._world.commit_seconds
         )

@@ -8,6 +8,7 @@ and goes to another node when its own is gone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
 from typing import Any, Protocol
@@ -76,6 +77,7 @@ class Person:
         self._wants_mail = False
         self._read: dict[MessageId, Tombstone] = {}
         """What was delivered, with what acks it."""
+        self._outbox: dict[MessageId, _Written] = {}
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -89,16 +91,23 @@ class Person:
         """
         world = self._world
         number = world.next_letter()
-        envelope = Envelope.make(
-            mailbox=to.mailbox,
-            expires_hours=int(world.clock.seconds() // SECONDS_PER_HOUR) + HOURS_KEPT,
-            lock=lock_of(_secret(number)),
-            blob=number.to_bytes(8) * (BLOB_BYTES // 8),
-        )
+        expires_hours = int(world.clock.seconds() // SECONDS_PER_HOUR) + HOURS_KEPT
+        written = _Written(number, to.mailbox, expires_hours)
+        envelope = written.envelope()
+        self._outbox[envelope.id] = written
         world.ledger.sent(envelope.id, Letter(number, self.name, to.name, world.since()))
         world.history.note(self.name, f"sends {number} to {to.name}")
         self._hand_in(envelope, number, through, repeat)
         return envelope.id
+
+    def send_again(self, message: MessageId) -> None:
+        """Somebody returns with an outbox: what had no receipt is handed in once more.
+
+        :raises KeyError: this person did not write it.
+        """
+        written = self._outbox[message]
+        self._world.history.note(self.name, f"sends {written.number} again")
+        self._hand_in(written.envelope(), written.number, None, repeat=True)
 
     def _hand_in(
         self, envelope: Envelope, number: int, through: SimulatedNode | None, repeat: bool
@@ -219,6 +228,23 @@ class Person:
                 self._ack(message, number, self._connection)
 
         connection.ack(tombstone, answered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What an outbox keeps: all that the same envelope can be made of again."""
+
+    number: int
+    mailbox: MailboxId
+    expires_hours: int
+
+    def envelope(self) -> Envelope:
+        return Envelope.make(
+            mailbox=self.mailbox,
+            expires_hours=self.expires_hours,
+            lock=lock_of(_secret(self.number)),
+            blob=self.number.to_bytes(8) * (BLOB_BYTES // 8),
+        )
 
 
 class _Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,8 @@ class Process:
         self._clock = clock
         self._ran = ran
         self._seconds_off = seconds_off
+        self._held: deque[Callable[[], None]] | None = None
+        """While it stalls: what would have been its turns."""
         self.alive = True
 
     def kill(self) -> None:
@@ -42,8 +45,26 @@ class Process:
     def turn(self, call: Callable[..., Any], *args: Any, **kw: Any) -> None:
         """Have the program do something, if it still runs: every way in leads through here."""
         if self.alive:
+            if self._held is not None:
+                self._held.append(lambda: self.turn(call, *args, **kw))
+                return
             call(*args, **kw)
             self._ran()
+
+    def stall(self, seconds: float) -> None:
+        """Its loop stands still for so long, as under load or SIGSTOP; then it makes up for it.
+
+        What comes meanwhile waits in its order; the windows of its connections bound it. A stall
+        within a stall is a part of it.
+        """
+        if self.alive and self._held is None:
+            self._held = deque()
+            self._clock.callLater(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        held, self._held = self._held, None
+        for turn in held or ():
+            turn()
 
     # -- IReactorTime ----------------------------------------------------------------------------
 

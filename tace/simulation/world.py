@@ -57,6 +57,7 @@ class World:
         )
         self.nodes: list[SimulatedNode] = []
         self.people: list[Person] = []
+        self._named: dict[str, Person] = {}
         self._letters = 0
         self.last_fault = 0.0
         """When something last happened to a node or to the network; as :meth:`since` counts."""
@@ -189,7 +190,12 @@ class World:
             self, name, SeededKey.named(self.seed, f"person {name}"), self._random(name)
         )
         self.people.append(person)
+        self._named[name] = person
         return person
+
+    def person_named(self, name: str) -> Person:
+        """:raises KeyError: nobody has that name."""
+        return self._named[name]
 
     def next_letter(self) -> int:
         self._letters += 1

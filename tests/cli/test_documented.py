@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.cli.main import COMMANDS, main
 from tests.processes import ROOT
 
-NOT_A_CLIENTS = frozenset({"bench", "soak"})
+NOT_A_CLIENTS = frozenset({"bench", "chaos", "simulate", "soak"})
 """What measures and tries is documented with what it is for."""
 
 
