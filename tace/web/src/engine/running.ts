@@ -269,8 +269,8 @@ export class Running {
 
   async fetchFile(id: MessageId): Promise<void> {
     const { database, environment, status } = this.parts;
-    const now = environment.clock.now();
-    await asCall(() => fetchFile(database, this.outbox, id, now, status.publish));
+    const { clock } = environment;
+    await asCall(() => fetchFile(database, this.outbox, id, clock, status.publish));
   }
 
   /** Old messages, where the retention was made shorter. */
