@@ -175,6 +175,7 @@ BEYOND = {
     "tace.links.pool.RETIRE_SECONDS": "closed",
     "tace.links.pool.SHORT_WAIT_SECONDS": "the call fails at once",
     "tace.links.rates.BURST_SECONDS": "as beyond the rate",
+    "tace.links.rates.MAX_FORGERIES": "`forged`, the link ends",
     "tace.links.rates.MAX_REMEMBERED": "the oldest is forgotten",
     "tace.links.reading.MAX_ANSWERS_WAITING_BYTES": "no more of its requests are read",
     "tace.links.reading.MAX_SLOW_READERS": "not read from until they have read",
@@ -245,6 +246,7 @@ BEYOND = {
     "tace.wire.framing.MAX_BODY_BYTES": "`protocol-error`, closed",
     "tace.wire.framing.MAX_BODY_BYTES_BEFORE_HELLO": "`protocol-error`, closed",
     "tace.wire.objects.CHUNK_BYTES": "`protocol-error`",
+    "tace.wire.objects.MAX_STAMP_TARGET": "clients leave; the wish is not passed on",
     # -- the node ------------------------------------------------------------------------------
     "tace.node.DRAIN_SECONDS": "the connections are closed with `draining`",
     "tace.tap.STOP_SECONDS": "the process ends",
