@@ -71,6 +71,8 @@ export class FakeNetwork {
   /** Everything that was ever offered, in order. */
   readonly offered: string[] = [];
   stampBits = 4;
+  /** How often a record was asked for. */
+  recordsAsked = 0;
 
   constructor(
     readonly clock: Clock,
@@ -126,6 +128,8 @@ export interface Faults {
   retryAfterMs: number;
   /** A search for a blob is refused: it is to be asked for again in two seconds. */
   refuseBlobs: number;
+  /** The same for records. */
+  refuseRecords: number;
   /** The same for acks. */
   refuseAcks: number;
   /** The same for all envelopes of a request. */
@@ -146,6 +150,7 @@ export class FakeNode {
     refuse: null,
     retryAfterMs: 0,
     refuseBlobs: 0,
+    refuseRecords: 0,
     refuseAcks: 0,
     refuseSends: 0,
   };
@@ -327,6 +332,8 @@ class FakeLink implements Transport {
         return;
       }
       case FindRecord.number: {
+        network.recordsAsked += 1;
+        if (this.isTooFast("refuseRecords", requestId)) return;
         const found = network.records.get(hex(read(FindRecord).key));
         this.tell(ClientRecord, requestId, { record: found?.encoded ?? new Uint8Array() });
         return;
@@ -361,7 +368,7 @@ class FakeLink implements Transport {
   }
 
   private isTooFast(
-    fault: "refuseBlobs" | "refuseAcks" | "refuseSends",
+    fault: "refuseBlobs" | "refuseRecords" | "refuseAcks" | "refuseSends",
     requestId: number,
   ): boolean {
     const { faults } = this.node;
