@@ -48,6 +48,8 @@ MAX_WATCHES = 200_000
 """Mailboxes watched for all nodes together, each at each node once."""
 MAX_WATCHES_OF_NODE = 50_000
 """Of these, for one node: more than the two mailboxes of each of its 20,000 clients."""
+WATCHES_RETRY_MS = 60_000
+"""When a node for which no watch is left may ask again."""
 
 
 class Replica:
@@ -256,7 +258,9 @@ class Replica:
         if not self._watches.add(
             peer, mailbox, WatchEntry(message.bodies, float(lease.expires_seconds))
         ):
-            raise TooMany("this node holds as many watches as it can", retry_after_ms=60_000)
+            raise TooMany(
+                "this node holds as many watches as it can", retry_after_ms=WATCHES_RETRY_MS
+            )
         # Listed after the watch stands: what arrives in between is pushed, nothing falls between.
         return await self._page(mailbox, 0)
 
