@@ -176,6 +176,7 @@ BEYOND = {
     "tace.links.pool.RETIRE_SECONDS": "closed",
     "tace.links.pool.SHORT_WAIT_SECONDS": "the call fails at once",
     "tace.links.rates.BURST_SECONDS": "as beyond the rate",
+    "tace.links.rates.MAX_FORGERIES": "`forged`, the link ends",
     "tace.links.rates.MAX_REMEMBERED": "the oldest is forgotten",
     "tace.links.reading.MAX_ANSWERS_WAITING_BYTES": "no more of its requests are read",
     "tace.links.reading.MAX_SLOW_READERS": "not read from until they have read",
@@ -256,6 +257,7 @@ BEYOND = {
     "tace.wire.objects.CHUNK_BYTES": "`protocol-error`",
     "tace.wire.ranges.MAX_PARTS": "`protocol-error`",
     "tace.wire.ranges.MAX_RANGES": "`protocol-error`",
+    "tace.wire.objects.MAX_STAMP_TARGET": "clients leave; the wish is not passed on",
     # -- the node ------------------------------------------------------------------------------
     "tace.core.MAX_REPAIR_BYTES_PER_SECOND": "repair waits",
     "tace.node.DRAIN_SECONDS": "the connections are closed with `draining`",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from random import Random
+from statistics import median_high
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -51,6 +52,7 @@ from tace.seams import (
     Totals,
 )
 from tace.wire.message import Message, Request
+from tace.wire.objects import MAX_STAMP_TARGET
 
 A = TypeVar("A", bound=Message)
 _log = Logger()
@@ -200,8 +202,11 @@ class Core:
         return "alone" if self.membership.alone else "member"
 
     def stamp_bits(self, own: int) -> int:
-        """The most that this node (``own``) or any node linked to it demands of a stamp."""
-        return max([own, *(self.links.requests_stamp_bits(n) or 0 for n in self.links.up())])
+        """What to ask of clients' stamps: what satisfies this node (``own``) and half of those
+        linked to it. One that asks for too much must not keep everyone's clients away."""
+        told = (self.links.requests_stamp_bits(node) for node in self.links.up())
+        sane = (bits for bits in told if bits is not None and bits <= MAX_STAMP_TARGET)
+        return max(own, median_high([own, *sane]))
 
     async def start(self) -> None:
         """Find others, take the places on the ring, pull the arcs, become a member.

@@ -89,7 +89,8 @@ class Refusal(TaceError):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        _refusals[cls.code] = cls
+        # Of several with one word the first is what arrives: the word tells no more.
+        _refusals.setdefault(cls.code, cls)
 
 
 def refusal_from_wire(code: str, detail: str, retry_after_ms: int) -> Refusal:
@@ -139,6 +140,11 @@ class BadRecord(ProtocolError):
     code = "bad-record"
 
 
+class ForgedRecord(BadRecord):
+    """A node record that its signature does not bear out. An honest node looks before it passes one
+    on, and looking costs more than forging."""
+
+
 class WrongNode(ProtocolError):
     """The node that answered is not the one that was dialled (or it is this node itself)."""
 
@@ -175,6 +181,10 @@ class Unauthorized(Refusal):
     """Not yours, or not there: the two are one answer."""
 
     code = "unauthorized"
+
+
+class ForgedProof(Unauthorized):
+    """A proof that its signature does not bear out. Honest nodes look before they pass one on."""
 
 
 class Quota(Refusal):

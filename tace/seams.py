@@ -183,7 +183,11 @@ class View(Protocol):
         """Records of the nodes nearest to the key, at most eight, as signed bytes."""
 
     def learn(self, records: Sequence[bytes]) -> bool:
-        """Take in records; True when one of them was news. Bad ones are counted and dropped."""
+        """Take in records; True when one of them was news. What is over or no
+        record is dropped.
+
+        :raises ForgedRecord: one is not signed by its node; those before it have been taken in.
+        """
 
     def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
         """The arcs whose keys this node keeps, in ring order."""

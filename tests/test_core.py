@@ -12,6 +12,7 @@ from tace.errors import InternalError, StoreError, Unauthorized
 from tace.seams import Totals
 from tace.storage.memory import MemoryStore
 from tace.wire.message import Request
+from tace.wire.objects import MAX_STAMP_TARGET
 from tace.wire.peer import (
     PEER_MESSAGES,
     FetchEnvelopes,
@@ -40,6 +41,30 @@ class CoreTestCase(SynchronousTestCase):
 
     def stop(self, node: TestNode) -> None:
         self.network.result(Deferred.fromCoroutine(node.core.stop()), within=5.0)
+
+
+class StampTests(CoreTestCase):
+    """How large a stamp clients are asked for."""
+
+    def bits(self, own: int, *told: int | None) -> int:
+        (node,) = self.network.ring(1)
+        links = node.core.links
+        self.patch(links, "up", lambda: [bytes([n]) * 32 for n in range(len(told))])
+        self.patch(links, "requests_stamp_bits", lambda peer: told[peer[0]])
+        return node.core.stamp_bits(own)
+
+    def test_as_much_as_half_of_the_nodes_ask(self) -> None:
+        """This one's own demand is always met; one that asks for little changes nothing."""
+        self.assertEqual(self.bits(18), 18)
+        self.assertEqual(self.bits(18, 20), 20)
+        self.assertEqual(self.bits(18, 20, 20, 18), 20)
+        self.assertEqual(self.bits(18, 0, 0, None), 18)
+
+    def test_one_alone_does_not_keep_clients_away(self) -> None:
+        """Whatever it asks for: they leave where more than 24 bits are wanted."""
+        self.assertEqual(self.bits(18, 255), 18)
+        self.assertEqual(self.bits(18, 24, 18, 18), 18)
+        self.assertLessEqual(self.bits(18, 255, 255, 255), MAX_STAMP_TARGET)
 
 
 class LocalTests(CoreTestCase):

@@ -68,7 +68,8 @@ class Directory:
             None if known.device_list is None else device_list(known.device_list).record,
             now,
         )
-        if found is None or found.identity != identity:
+        listed = None if found is None or found.identity != identity else _list_of(found)
+        if listed is None:
             with self._database.transaction():
                 peer = self._database.peer(identity)
                 if peer is not None:
@@ -76,7 +77,6 @@ class Directory:
             if self.devices(identity, now):
                 return
             raise NeverOnline("has never been online")
-        listed = DeviceList.of(found)
         # One after the other: people have one device, seldom more.
         records = [
             await self._device(connection, identity, each.device, now) for each in listed.devices
@@ -84,7 +84,9 @@ class Directory:
         with self._database.transaction():
             # Read again: another process may have changed the row while we asked.
             peer = self._database.peer(identity) or Peer(identity)
-            self._database.set_peer(replace(peer, device_list=found.encoded, looked_up_seconds=now))
+            self._database.set_peer(
+                replace(peer, device_list=listed.record.encoded, looked_up_seconds=now)
+            )
             for record in records:
                 if record is not None:
                     self._remember(record)
@@ -128,9 +130,19 @@ class Directory:
             return usable
         try:
             found = UserRecord.parse(answer.record)
-            return newest(known, found, now) if found.key == key else usable
+            if found.key != key or newest(known, found, now) is known:
+                return usable
+            return found
         except (BadRecord, Expired, StaleSequence):
             return usable
+
+
+def _list_of(record: UserRecord) -> DeviceList | None:
+    """None for what its owner signed and is still not usable: a newer version, for instance."""
+    try:
+        return DeviceList.of(record)
+    except BadRecord:
+        return None
 
 
 def _reachable(device: PeerDevice, now: float) -> bool:

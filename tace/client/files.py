@@ -14,13 +14,13 @@ from tace.client.backoff import SLOWEST_SECONDS
 from tace.client.connection import Connection
 from tace.client.errors import FileGone, NoNode, TooMuchWork
 from tace.client.outbox import Outbox
-from tace.client.stamping import MAX_TARGET, Stamper, wanted_bits
+from tace.client.stamping import Stamper, wanted_bits
 from tace.client.vault import RandomBytes
 from tace.e2ee.content import MAX_FILE_CHUNKS, PIECE_BYTES, File, chunks_of
 from tace.e2ee.file import chunk_hash, open_chunk, seal_chunk
 from tace.errors import Malformed, NotStored, StampRequired, TooLarge
 from tace.wire.client import GetBlob, PutBlob
-from tace.wire.objects import SECONDS_PER_HOUR
+from tace.wire.objects import MAX_STAMP_TARGET, SECONDS_PER_HOUR
 
 T = TypeVar("T")
 MAX_FILE_BYTES = MAX_FILE_CHUNKS * PIECE_BYTES
@@ -92,7 +92,7 @@ class Files:
             until = min(expires_hours, latest)
             bits = connection.challenge.requests_stamp_bits
             while True:
-                if bits > MAX_TARGET:
+                if bits > MAX_STAMP_TARGET:
                     raise TooMuchWork(f"{connection.address} wants stamps of {bits} bits")
                 nonce = await self._stamper.nonce(name, bits)
                 try:

@@ -13,13 +13,11 @@ from tace.client.errors import TooMuchWork
 from tace.e2ee.stamp import stamp_search, with_stamp
 from tace.ids import KIND_REQUESTS, MessageId, NodeId
 from tace.wire.client import SendResult
-from tace.wire.objects import Envelope
+from tace.wire.objects import MAX_STAMP_TARGET, Envelope
 
 T = TypeVar("T")
 MAX_WANTED = 1024
 """Of how many mailboxes it is remembered what they want."""
-MAX_TARGET = 24
-"""Beyond it (half a minute of work and more for each message) a node is broken or hostile."""
 
 
 class InThread(Protocol):
@@ -71,7 +69,7 @@ class Stamper:
 def wanted_bits(detail: str) -> int | None:
     """How many bits a ``stamp-required`` asks for; None where it does not say."""
     bits = detail.rpartition(" ")[2]
-    return int(bits) if bits.isdecimal() and len(bits) <= len(str(MAX_TARGET)) else None
+    return int(bits) if bits.isdecimal() and len(bits) <= len(str(MAX_STAMP_TARGET)) else None
 
 
 class Stamps:
@@ -91,7 +89,7 @@ class Stamps:
         target = max(challenge.requests_stamp_bits, wanted)
         if envelope.kind != KIND_REQUESTS or envelope.stamped_for(target):
             return envelope
-        if target > MAX_TARGET:
+        if target > MAX_STAMP_TARGET:
             raise TooMuchWork(f"{connection.address} wants stamps of {target} bits")
         return await self._stamper.stamp(envelope, target)
 
@@ -99,7 +97,7 @@ class Stamps:
         """Remember how much work a mailbox wants at that node; False where it was done already,
         or is too much."""
         bits = wanted_bits(result.detail)
-        if bits is None or not envelope.stamp_target < bits <= MAX_TARGET:
+        if bits is None or not envelope.stamp_target < bits <= MAX_STAMP_TARGET:
             return False
         if len(self._wanted) >= MAX_WANTED:
             self._wanted.clear()

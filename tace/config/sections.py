@@ -274,7 +274,7 @@ class LimitsSettings:
         18,
         "Proof of work on a message to somebody's requests mailbox: leading zero bits. 18 costs "
         "a phone about a second. The same on every node of a network.",
-        between(0, 40),
+        between(0, 24),
     )
     sends_in_flight_per_connection: int = setting(
         64, "Unanswered requests of one client connection.", between(1, 1024)

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.background import background
 from tace.delivery.votes import Outcome, Votes
-from tace.errors import Failure, Full, RateLimited, Refusal, TooMany
+from tace.errors import Failure, ForgedRecord, Full, RateLimited, Refusal, TooMany
 from tace.ids import NodeId
 from tace.seams import Counters, Links, ReplicaSet, View
 from tace.wire.fields import PutResult
@@ -212,7 +212,10 @@ class QuorumWriter(Generic[T]):
     ) -> None:
         """The replica knows others that are nearer, or this node knows some that it does not."""
         self._counters.count("redirects_total")
-        self._view.learn(records)
+        try:
+            self._view.learn(records)
+        except ForgedRecord:
+            self._counters.count("redirects_forged_total")
         for write in writes:
             replica_set = self._view.replica_set(write.key)
             if write.asked[node] > MAX_REDIRECTS or node not in replica_set.everyone:

@@ -47,24 +47,24 @@ class Pace:
         cost = cost_of(message)
         if cost is None:
             return
-        wait = self._allowance.wait(cost.kind, self._clock.seconds(), cost.amount)
+        now = self._clock.seconds()
+        end = now + (PATIENCE_SECONDS if cost.small else 0.0)
+        wait = self._allowance.wait(cost.kind, now, cost.amount)
         if wait:
             take = functools.partial(self._allowance.wait, cost.kind, amount=cost.amount)
-            await self._turn(wait, take, PATIENCE_SECONDS if cost.small else 0.0)
+            await self._turn(wait, take, end)
         if cost.kind is Kind.ACKS and self._rates.counts_acks():
-            await self._pay_for_mailboxes(
-                [field.mailbox for field in cast(Ack, message).tombstones]
-            )
+            mailboxes = [field.mailbox for field in cast(Ack, message).tombstones]
+            await self._pay_for_mailboxes(mailboxes, end)
 
-    async def _pay_for_mailboxes(self, mailboxes: Sequence[MailboxId]) -> None:
+    async def _pay_for_mailboxes(self, mailboxes: Sequence[MailboxId], end: float) -> None:
         for mailbox, count in Counter(mailboxes).items():
             wait = self._rates.wait_of_mailbox(mailbox, self._clock.seconds(), count)
             if wait:
                 take = functools.partial(self._rates.wait_of_mailbox, mailbox, amount=count)
-                await self._turn(wait, take, PATIENCE_SECONDS)
+                await self._turn(wait, take, end)
 
-    async def _turn(self, wait: float, take: Callable[[float], float], patience: float) -> None:
-        end = self._clock.seconds() + patience
+    async def _turn(self, wait: float, take: Callable[[float], float], end: float) -> None:
         while wait:
             if self._clock.seconds() + wait > end:
                 raise too_fast(wait)

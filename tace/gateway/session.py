@@ -82,7 +82,13 @@ FIRST_COMMAND_SECONDS = 30.0
 """From the challenge to the first command, or poll; a client that has none may ping."""
 HOLD_SECONDS = 0.25
 """Nothing more is read for so long, at least, from a client that sends commands too fast."""
-RETRY_AFTER_MS = {"not-stored": 1000, "full": 60_000, "quota": 60_000, "rate-limited": 1000}
+RETRY_AFTER_MS = {
+    "not-stored": 1000,
+    "full": 60_000,
+    "quota": 60_000,
+    "rate-limited": 1000,
+    "too-many": 1000,
+}
 Command = Callable[["ClientSession", Any], Awaitable[Message | None]]
 
 

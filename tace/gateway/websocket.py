@@ -169,6 +169,8 @@ class ClientSockets(WebSocketServerFactory):
         self.sessions = sessions
         self.clock = reactor
         self.setProtocolOptions(
+            # Pages of files and in sandboxes: no origin means anything here.
+            allowNullOrigin=True,
             maxFramePayloadSize=MAX_CLIENT_MESSAGE_BYTES,
             maxMessagePayloadSize=MAX_CLIENT_MESSAGE_BYTES,
             # Who breaks RFC 6455 or sends too much hears so (close codes 1002, 1009) before it is
@@ -197,6 +199,7 @@ class SocketResource(WebSocketResource):
         request.setHeader("retry-after", str(-(-refusal.retry_after_ms // 1000)))
         request.setHeader("content-type", "text/plain; charset=utf-8")
         request.setHeader("cache-control", "no-store")
+        request.setHeader("x-content-type-options", "nosniff")
         return f"{refusal.code}: {refusal.detail}\n".encode()
 
     def render(self, request: Any) -> Any:

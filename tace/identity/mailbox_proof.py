@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct
 
-from tace.errors import Malformed, Unauthorized
+from tace.errors import ForgedProof, Malformed, Unauthorized
 from tace.identity.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SigningKey, verify
 from tace.ids import MAILBOX_KINDS, Label, MailboxId, MessageId, NodeId, mailbox_id
 
@@ -83,7 +83,8 @@ class Lease:
     def check(self, *, network_id: bytes, node: NodeId, now: float) -> MailboxId:
         """The mailbox it opens to ``node`` at ``now``.
 
-        :raises Unauthorized: not signed for that node and network, over, or too far ahead.
+        :raises Unauthorized: over, or too far ahead.
+        :raises ForgedProof: not signed for that node and network.
         """
         if self.kind not in MAILBOX_KINDS or len(self.origin.encode()) > MAX_ORIGIN_BYTES:
             raise Unauthorized("that lease opens no mailbox")
@@ -94,7 +95,7 @@ class Lease:
             network_id, mailbox, node, self.origin, self.challenge, self.expires_seconds
         )
         if not verify(self.mailbox_key, self.signature, Label.LEASE, *fields):
-            raise Unauthorized("the lease is not signed by the mailbox key for this node")
+            raise ForgedProof("the lease is not signed by the mailbox key for this node")
         return mailbox
 
     def __repr__(self) -> str:

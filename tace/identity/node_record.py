@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from tace.errors import BadRecord
+from tace.errors import BadRecord, ForgedRecord
 from tace.identity.keys import SIGNATURE_BYTES, SigningKey, node_id, verify
 from tace.ids import Label, NodeId, Position, masked_indices, position_of
 
@@ -107,7 +107,11 @@ class NodeRecord:
 
     @classmethod
     def parse(cls, encoded: bytes, network_id: bytes) -> NodeRecord:
-        """:raises BadRecord: too large, not a record, or not signed by the key it names."""
+        """Read one.
+
+        :raises BadRecord: too large, or not a record.
+        :raises ForgedRecord: not signed by the key it names.
+        """
         if not SIGNATURE_BYTES < len(encoded) <= MAX_RECORD_BYTES:
             raise BadRecord(f"a node record of {len(encoded)} bytes")
         signed, signature = encoded[:-SIGNATURE_BYTES], encoded[-SIGNATURE_BYTES:]
@@ -117,7 +121,7 @@ class NodeRecord:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise BadRecord(f"node record: {str(error)[:120]}") from None
         if not verify(body.identity_key, signature, Label.NODE_RECORD, network_id, signed):
-            raise BadRecord("the node record is not signed by its key for this network")
+            raise ForgedRecord("the node record is not signed by its key for this network")
         return cls(body, encoded, node)
 
     @property

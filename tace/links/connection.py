@@ -20,6 +20,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tace.errors import (
+    ForgedProof,
+    ForgedRecord,
     LinkLost,
     ProtocolError,
     Refusal,
@@ -32,7 +34,7 @@ from tace.limits import address_group
 from tace.links.calls import Call, PendingCalls
 from tace.links.intake import Intake
 from tace.links.introduction import CLOCK_FLAGGED_SECONDS, Peer
-from tace.links.misconduct import SELDOM_EARNED, word_to_note
+from tace.links.misconduct import SELDOM_EARNED, forgeries_in, word_to_note
 from tace.links.needs import Dialled, LinkNeeds
 from tace.links.reading import Marks, ReadingGate
 from tace.links.sending import SendBuffer
@@ -60,6 +62,10 @@ CLOSING_SECONDS = 1.0
 """How long a connection may take to close in good order before it is cut."""
 GOODBYE_UNFINISHED = "unfinished"
 """Closed with work under way: what is unanswered may or may not have been done."""
+
+FORGERIES = (ForgedRecord, ForgedProof)
+GOODBYE_FORGED = "forged"
+"""Too many signatures that do not hold came over it."""
 
 
 class Stage(Enum):
@@ -100,7 +106,7 @@ class Link(Protocol):
         self._serving = Serving(
             needs.procedures,
             needs.counters,
-            Replies(self._answer, self._refuse, self._close_if_idle),
+            Replies(self._answer, self._refuse, self._close_if_idle, self._ill_heard),
             settings.max_requests_in_flight,
         )
         self._stage = _PROVING
@@ -422,6 +428,7 @@ class Link(Protocol):
             if word:
                 self._needs.misconduct.report(self.address_group, word, "in an object to keep")
             self._send(self._session.answer(request_id, answer))
+            self._forged(forgeries_in(answer))
             self._close_if_idle()
 
     def _refuse(self, request_id: int, refusal: Refusal) -> None:
@@ -429,7 +436,19 @@ class Link(Protocol):
             if refusal.code in SELDOM_EARNED:
                 self._needs.misconduct.report(self.address_group, refusal.code, "to a request")
             self._send(self._session.refuse(request_id, refusal))
+            self._forged(int(isinstance(refusal, FORGERIES)))
             self._close_if_idle()
+
+    def _ill_heard(self, refusal: Refusal) -> None:
+        if self._stage is _UP and isinstance(refusal, FORGERIES):
+            self._needs.misconduct.report(self.address_group, refusal.code, "in a message")
+            self._forged(1)
+
+    def _forged(self, count: int) -> None:
+        """Checking costs more than forging: a peer that goes on is not listened to."""
+        if count and not self._intake.bears(self._clock.seconds(), count):
+            self._needs.misconduct.report(self.address_group, GOODBYE_FORGED)
+            self.close(GOODBYE_FORGED, "too many signatures that do not hold")
 
     def _send(self, data: bytes) -> None:
         """Send what cannot be held back: a peer that asks and does not read is cut off."""

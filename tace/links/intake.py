@@ -64,6 +64,10 @@ class Intake:
         self._counters.count("link_one_way_dropped")
         return False
 
+    def bears(self, now: float, forgeries: int) -> bool:
+        """Is a peer that has sent so many more forged signatures still heard?"""
+        return self._allowance.may_have_forged(now, forgeries)
+
     def tire(self, now: float) -> None:
         """Something is refused, whoever refuses it: that costs too, and is bounded too."""
         if not self._allowance.may_be_refused(now):

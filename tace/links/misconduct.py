@@ -15,6 +15,8 @@ SELDOM_EARNED = frozenset(
 )
 """Words with which requests, or objects in them, are refused and that a node which keeps to the
 protocol hears seldom: it looks at what it passes on. The link goes on, but they are noted."""
+FORGED = frozenset({"bad-record", "malformed"})
+"""Those of them that are said of an object only after its signature, or most of it, was checked."""
 
 
 def word_to_note(answer: Message) -> str:
@@ -24,6 +26,13 @@ def word_to_note(answer: Message) -> str:
             if result.code in SELDOM_EARNED:
                 return result.code
     return ""
+
+
+def forgeries_in(answer: Message) -> int:
+    """How many objects that do not hold were checked for this answer."""
+    if type(answer) is not PutAnswer:
+        return 0
+    return sum(result.code in FORGED for result in answer.results)
 
 
 class Misconduct:

@@ -24,6 +24,8 @@ class Replies:
     refuse: Callable[[int, Refusal], None]
     heard: Callable[[], None]
     """A one-way message has been dealt with."""
+    ill_heard: Callable[[Refusal], None]
+    """It was refused: nobody waits for the answer, but the link may want to know."""
 
 
 class Serving:
@@ -98,8 +100,9 @@ class Serving:
     async def _hear(self, procedure: Procedure, node: NodeId, message: Message) -> None:
         try:
             await procedure(node, message)
-        except Refusal:
+        except Refusal as refusal:
             self._counters.count("link_one_way_refused")
+            self._replies.ill_heard(refusal)
         except Exception:
             self._failed(message)
         finally:

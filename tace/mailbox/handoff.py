@@ -66,7 +66,9 @@ class HintedHandoff:
 
     def allows(self, member: NodeId, key: bytes) -> bool:
         """May a copy under that key be kept here for that node? Without a hint: yes."""
-        if not member or self._view.is_candidate(member, key, MEMBERS_PER_REPLICA):
+        if not member or member == self._view.own:
+            return True
+        if self._view.is_candidate(member, key, MEMBERS_PER_REPLICA):
             return True
         # Zones and address groups may have brought in one from farther away.
         if member in self._view.replica_set(key).members:

@@ -48,6 +48,8 @@ MAX_WATCHES = 200_000
 """Mailboxes watched for all nodes together, each at each node once."""
 MAX_WATCHES_OF_NODE = 50_000
 """Of these, for one node: more than the two mailboxes of each of its 20,000 clients."""
+WATCHES_RETRY_MS = 60_000
+"""When a node for which no watch is left may ask again."""
 
 
 class Replica:
@@ -161,7 +163,8 @@ class Replica:
         now = self._clock.seconds()
         member = message.instead_of
         tombstones = [self._judge(field, member, now) for field in message.tombstones]
-        removals = [self._judge_removal(encoded, member, now) for encoded in message.removals]
+        judged = [self._judge_removal(encoded, member, now) for encoded in message.removals]
+        removals = [verdict for verdict, _ in judged]
         good = [t for t in tombstones if not isinstance(t, str)]
         good_removals = [r for r in removals if not isinstance(r, str)]
         # Asking for nothing would wake the store's thread all the same.
@@ -186,7 +189,7 @@ class Replica:
         results: list[str | Put] = [t if isinstance(t, str) else next(puts) for t in tombstones]
         results += [r if isinstance(r, str) else next(more_puts) for r in removals]
         keys = [field.mailbox for field in message.tombstones]
-        keys += [b"" if isinstance(r, str) else r.mailbox for r in removals]
+        keys += [mailbox for _, mailbox in judged]
         return self._answer(results, keys)
 
     def _judge(self, field: TombstoneField, member: NodeId, now: float) -> Tombstone | str:
@@ -199,17 +202,22 @@ class Replica:
             return error.code
         return self._rules.tombstone_refusal(tombstone.expires_hours, now) or tombstone
 
-    def _judge_removal(self, encoded: bytes, member: NodeId, now: float) -> Removal | str:
+    def _judge_removal(
+        self, encoded: bytes, member: NodeId, now: float
+    ) -> tuple[Removal | str, MailboxId]:
+        """The verdict, and the mailbox it is about (empty for what is no removal)."""
         try:
             removal = Removal.parse(encoded)
         except Malformed as error:
-            return error.code
-        word = self._misplaced(removal.mailbox, member)
+            return error.code, b""
+        mailbox = removal.mailbox
+        word = self._misplaced(mailbox, member)
         if word is not None:
-            return word
+            return word, mailbox
         words = (self._rules.tombstone_refusal(expires, now) for _, expires in removal.items)
         # An item that has expired meanwhile is gone anyway and does not spoil the others.
-        return next((w for w in words if w is not None and w != "expired"), None) or removal
+        word = next((w for w in words if w is not None and w != "expired"), None)
+        return word or removal, mailbox
 
     async def put_record(self, peer: NodeId, message: PutRecord) -> PutAnswer:
         self._view.learn(message.records)
@@ -250,7 +258,9 @@ class Replica:
         if not self._watches.add(
             peer, mailbox, WatchEntry(message.bodies, float(lease.expires_seconds))
         ):
-            raise TooMany("this node holds as many watches as it can", retry_after_ms=60_000)
+            raise TooMany(
+                "this node holds as many watches as it can", retry_after_ms=WATCHES_RETRY_MS
+            )
         # Listed after the watch stands: what arrives in between is pushed, nothing falls between.
         return await self._page(mailbox, 0)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from tace.errors import BadRecord
+from tace.errors import BadRecord, ForgedRecord
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import Arc, NodeId
@@ -239,7 +239,13 @@ class Membership:
             if encoded in self._encodings:
                 # Most news is old news: comparing costs nothing, a signature 60 us.
                 continue
-            record = self.verified(encoded)
+            try:
+                record = self._checked(encoded)
+            except ForgedRecord:
+                raise
+            except BadRecord:
+                # Of a version to come, perhaps; finding out has cost nothing.
+                continue
             if record is not None and self.take_in(record):
                 news = True
         return news
@@ -247,10 +253,16 @@ class Membership:
     def verified(self, encoded: bytes) -> NodeRecord | None:
         """The record, if it is one of this network and not over."""
         try:
+            return self._checked(encoded)
+        except BadRecord:
+            return None
+
+    def _checked(self, encoded: bytes) -> NodeRecord | None:
+        try:
             record = NodeRecord.parse(encoded, self._network_id)
         except BadRecord:
             self._counters.count("records_refused_total", reason="bad")
-            return None
+            raise
         return record if self.is_current(record) else None
 
     def is_current(self, record: NodeRecord) -> bool:

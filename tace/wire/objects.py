@@ -44,6 +44,11 @@ def message_id(mailbox: MailboxId, expires_hours: int, lock: bytes, blob_hash: b
     return digest(Label.MESSAGE, mailbox, expires_hours.to_bytes(4), lock, blob_hash)
 
 
+MAX_STAMP_TARGET = 24
+"""Beyond it (half a minute of work and more for each message) a node is broken or hostile: clients
+leave it, and nodes do not pass its wish on."""
+
+
 def stamp_bits(name: bytes, target: int, nonce: int) -> int:
     """How many leading zero bits the stamp shows (at most 256).
 

@@ -408,7 +408,7 @@ class FetchItems(Request[Items], frozen=True, array_like=True, gc=False):
 
 
 class BlobPage(Message, frozen=True, array_like=True, gc=False):
-    """Part of the blobs that this node holds in an arc, in the arc's order."""
+    """Part of the blobs that this node holds in an arc, in ascending order of hashes."""
 
     NUMBER = 54
     blobs: Annotated[tuple[BlobName, ...], msgspec.Meta(max_length=MAX_LISTED)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tace.lab.attack.ground import CUT
 from tace.links import reading
+from tace.links.rates import MAX_FORGERIES
 from tests.attack.stage import AttackCase
 
 
@@ -87,6 +88,14 @@ class Strangers(AttackCase):
         words = await self.attack("peer-replayed-lease", size=4)
         self.assertEqual(words, {"unauthorized": 4})
         self.assert_logged("refused 127.0.0.1", "unauthorized")
+
+    async def test_forged_records(self) -> None:
+        """Each has to be looked at: a few are, on one link or on the next."""
+        await self.begin()
+        words = await self.attack("peer-forged-records")
+        self.assertEqual(words, {"forged": 2})
+        self.assertLess(self.counted("records_refused_total", reason="bad"), 2 * MAX_FORGERIES)
+        self.assert_logged("refused 127.0.0.1", "bad-record")
 
     async def test_unasked_answers(self) -> None:
         """Of every kind: each ends the link."""

@@ -139,6 +139,16 @@ class Reactions(Talk):
         self.add(Kind.REACTION, "", target=ONE, counter=10)
         self.assertEqual(self.database.reactions(text), [(True, "c")])
 
+    def test_of_one_counter(self) -> None:
+        """From a sender that was rolled back: the one that came first holds, as it does for edits,
+        in every client."""
+        text = self.add(Kind.TEXT, "mine", message_id=ONE, outgoing=True)
+        self.add(Kind.REACTION, "a", target=ONE, counter=9)
+        self.add(Kind.REACTION, "b", target=ONE, counter=9)
+        self.add(Kind.EDIT, "first", target=ONE, counter=9, outgoing=True)
+        self.add(Kind.EDIT, "second", target=ONE, counter=9, outgoing=True)
+        self.assertEqual((self.database.reactions(text), self.said()), ([(False, "a")], ["first"]))
+
 
 class Waiting(Talk):
     def test_bounded(self) -> None:

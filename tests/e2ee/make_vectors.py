@@ -42,7 +42,8 @@ from tace.e2ee.stamp import stamp_search
 from tace.identity.keys import SigningKey
 from tace.ids import KIND_CONTACTS, KIND_REQUESTS, mailbox_id
 from tace.wire.objects import Envelope, lock_of
-from tests.e2ee.vector_scripts import pairs, skipping
+from tests.e2ee.vector_payloads import device_payloads, list_payloads
+from tests.e2ee.vector_scripts import first_messages, pairs, skipping
 from tests.e2ee.vector_sources import (
     EXPIRES_HOURS,
     NETWORK,
@@ -171,6 +172,8 @@ def devices(recorded: Recorded) -> Json:
             "key": ann.record.record.key.hex(),
             "encoded": ann.record.record.encoded.hex(),
         },
+        "device_payloads": device_payloads(ann),
+        "list_payloads": list_payloads(),
     }
 
 
@@ -362,6 +365,7 @@ def session(recorded: Recorded) -> Json:
         "kem_shared": kem[0].hex(),
         "start_random": started_with,
         "messages": messages,
+        "first_messages": first_messages(bytes.fromhex(messages[0]["inner"])),
     }
 
 
@@ -517,6 +521,11 @@ def content(recorded: Recorded) -> Json:
             "not an array": "c0",
             "id too short": good.replace(b"\xc4\x10" + an_id, b"\xc4\x0f" + an_id[:15]).hex(),
             "text is no string": good.replace(b"\xa2hi", b"\xc4\x02hi").hex(),
+            "text is not UTF-8": good.replace(b"\xa2hi", b"\xa2\xff\xfe").hex(),
+            "text ends within a character": good.replace(b"\xa2hi", b"\xa2h\xc3").hex(),
+            "a counter that is a float": good.replace(
+                an_id + b"\x01", an_id + b"\xca\x3f\x80\0\0"
+            ).hex(),
             "cut off": good[:-1].hex(),
             "too many": (b"\x99" + good[1:] * 9).hex(),
             "a reaction of 33 bytes": one_of(contents.Reaction(other_id, "x" * 33)),

@@ -15,6 +15,7 @@ from tace.e2ee.prekeys import Prekey
 from tace.e2ee.ratchet import RatchetError, decrypt, encrypt, start_as_responder
 from tace.e2ee.records import DeviceRecord
 from tace.e2ee.session import Duplicate, Opened, Pair, Undecryptable, receive, send, start
+from tace.errors import Malformed
 from tace.identity.keys import SigningKey
 from tests.e2ee.test_vectors import Replay
 from tests.e2ee.vectors import load
@@ -43,6 +44,19 @@ class Device:
     def meet(self, other: Device) -> None:
         self.other = other
         self.pair = Pair.with_device(other.own.identity, other.own.id)
+
+
+def _first(device: Device, encoded: bytes, now: int) -> str:
+    """What the device says of its first message from whoever it claims to come from."""
+    try:
+        inner = Inner.parse(encoded)
+    except Malformed:
+        return "junk"
+    pair = Pair.with_device(inner.identity, inner.device)
+    outcome = receive(pair, device.own, device.prekeys, inner, device.source, now=now)
+    if isinstance(outcome, Undecryptable):
+        return outcome.reason.name.lower().replace("_", " ")
+    return type(outcome).__name__.lower()
 
 
 class ScriptTests(SynchronousTestCase):
@@ -74,6 +88,22 @@ class ScriptTests(SynchronousTestCase):
                 self.assertEqual(event["skipped_keys"], responder.skipped_count)
                 self.assertEqual([], source.left)
         self.assertEqual({"TooFarAhead", "KeyGone", "NoHeaderKey"}, refused)
+
+    def test_first_messages(self) -> None:
+        """Each change of a first message, and each time, has the outcome that the file says."""
+        given = load("e2ee/session")
+        message = given["messages"][0]
+        found: set[str] = set()
+        for case in given["first_messages"]:
+            device, encoded = Device(given["ben"]), bytearray(_HEX(message["inner"]))
+            changed = _HEX(case["bytes"])
+            encoded[case["at"] : case["at"] + len(changed)] = changed
+            device.source.feed(message["recipient_random"])
+            outcome = _first(device, bytes(encoded), case["now"])
+            self.assertEqual(case["outcome"], outcome, case["about"])
+            found.add(outcome)
+        words = {"bad handshake", "junk", "no session", "opened", "tampered", "unknown prekey"}
+        self.assertEqual(words, found)
 
     def test_pairs(self) -> None:
         """Every start, message and delivery gives the bytes and the sessions of the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -39,9 +40,11 @@ from tace.e2ee.records import DeviceList, DeviceRecord
 from tace.e2ee.recovery import BadRecoveryCode, RecoveryCode
 from tace.e2ee.safety import SafetyNumber
 from tace.e2ee.sealed import Junk, unseal
-from tace.errors import Malformed
+from tace.errors import BadRecord, Malformed
+from tace.identity.user_record import UserRecord
 from tace.wire.objects import Envelope, stamp_bits
 from tests.e2ee.make_vectors import FILES, make
+from tests.e2ee.vector_payloads import changed, with_payload
 from tests.e2ee.vector_sources import Recorded
 from tests.e2ee.vectors import FOLDER, load
 
@@ -129,6 +132,27 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(given["device_record"]["prekey"], record.prekey.hex())
         self.assertEqual(given["device_record"]["kem_prekey"], record.kem_prekey.hex())
         self.assertEqual(given["requests_mailbox"], record.requests_mailbox.hex())
+
+    def test_payloads(self) -> None:
+        """Payloads of records that were changed are taken or refused as the file says."""
+        given = load("e2ee/devices")
+        device = DeviceRecord.parse(bytes.fromhex(given["device_record"]["encoded"])).record
+        listed = DeviceList.parse(bytes.fromhex(given["device_list"]["encoded"])).record
+        cases: list[tuple[Any, Callable[[UserRecord], object], UserRecord]] = []
+        for case in given["device_payloads"]:
+            changes = [(at, count, bytes.fromhex(new)) for at, count, new in case["changes"]]
+            payload = changed(device.payload, changes)
+            cases.append((case, DeviceRecord.of, with_payload(device, payload)))
+        for case in given["list_payloads"]:
+            payload = bytes.fromhex(case["payload"])
+            cases.append((case, DeviceList.of, with_payload(listed, payload)))
+        for case, parse, record in cases:
+            if case["taken"]:
+                parse(record)
+            else:
+                with self.assertRaises(BadRecord, msg=case["about"]):
+                    parse(record)
+        self.assertEqual((36, 9), (len(cases), sum(case["taken"] for case, *_ in cases)))
 
     def test_pqxdh(self) -> None:
         """The handshake names the initiator and carries what stands beside it."""
@@ -240,7 +264,7 @@ class VectorTests(SynchronousTestCase):
         for name, encoded in given["refused"].items():
             with self.assertRaises(Malformed, msg=name):
                 decode_contents(bytes.fromhex(encoded))
-        self.assertEqual(13, len(given["refused"]))
+        self.assertEqual(16, len(given["refused"]))
 
     def test_file(self) -> None:
         """Each chunk has its hash and opens to its piece, in its place alone."""

@@ -16,6 +16,7 @@ from tace.e2ee.ratchet import (
 )
 from tace.e2ee.session import Duplicate, Opened, Pair, receive, send, start
 from tests.e2ee.vector_sources import (
+    EXPIRES_HOURS,
     NOW,
     Actor,
     Feed,
@@ -27,6 +28,7 @@ from tests.e2ee.vector_sources import (
 )
 
 _ASSOCIATED_DATA = b"prefix"
+_DAY_SECONDS = 24 * 3600
 
 
 class _Chains:
@@ -228,6 +230,44 @@ class _Talk:
 
     def case(self, about: str) -> Json:
         return {"name": self._name, "about": about, "events": self._events}
+
+
+def first_messages(first: bytes) -> list[Json]:
+    """What a responder without a session says of a first message, changed and at other times.
+
+    :param first: an inner message of type 2, opened in its own time where nothing is changed.
+    """
+    expires = EXPIRES_HOURS * 3600
+    over, too_early = expires + 30 * _DAY_SECONDS + 1, expires - 31 * _DAY_SECONDS - 1
+
+    def flipped(at: int) -> bytes:
+        return bytes([first[at] ^ 1])
+
+    cases: list[tuple[str, int, bytes, int, str]] = [
+        ("as it was sent", 0, b"", NOW, "opened"),
+        ("the last second of its certificate", 0, b"", over - 1, "opened"),
+        ("a second later", 0, b"", over, "bad handshake"),
+        ("a certificate of exactly 31 days", 0, b"", too_early + 1, "opened"),
+        ("a certificate of a second more", 0, b"", too_early, "bad handshake"),
+        ("another type", 0, b"\x03", NOW, "junk"),
+        ("type 1, of nobody who has a session", 0, b"\x01", NOW, "no session"),
+        ("a flag that is not known", 1, b"\x02", NOW, "bad handshake"),
+        ("the flag fresh set by somebody else", 1, b"\x01", NOW, "tampered"),
+        ("another expiry of the certificate", 104, flipped(104), NOW, "bad handshake"),
+        ("another signature of the certificate", 168, flipped(168), NOW, "bad handshake"),
+        ("an ephemeral key that is no compressed point", 169, b"\x04", NOW, "bad handshake"),
+        ("another prekey", 205, flipped(205), NOW, "unknown prekey"),
+        ("another prekey, when the certificate is over", 205, flipped(205), over, "unknown prekey"),
+        ("another ML-KEM ciphertext", 206, flipped(206), NOW, "tampered"),
+        ("another salt", 1294, flipped(1294), NOW, "tampered"),
+        ("another sealed header", 1310, flipped(1310), NOW, "tampered"),
+        ("another body", 1367, flipped(1367), NOW, "tampered"),
+        ("another tag", 3454, flipped(3454), NOW, "tampered"),
+    ]
+    return [
+        {"about": about, "at": at, "bytes": changed.hex(), "now": now, "outcome": outcome}
+        for about, at, changed, now, outcome in cases
+    ]
 
 
 def pairs(recorded: Recorded) -> Json:

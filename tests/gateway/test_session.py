@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tace.delivery import quorum
 from tace.gateway.misconduct import ClientMisconduct
 from tace.gateway.rates import RateLimits, Rates
 from tace.gateway.services import GatewayLimits, GatewayServices
@@ -372,6 +373,16 @@ class RefusalTests(SessionTestCase):
         assert isinstance(answer, SendAnswer)
         self.assertEqual(answer.results[0].state, "stamp-required")
         self.assertEqual(answer.results[0].detail, "4")
+
+    def test_a_node_that_is_busy_storing_says_when_to_ask_again(self) -> None:
+        self.patch(quorum, "MAX_UNDECIDED", 0)
+        answer = self.client(0).ask(
+            Send((self.box.envelope(1, self.network.clock.seconds()).encoded,))
+        )
+        assert isinstance(answer, SendAnswer)
+        self.assertEqual(
+            [(each.state, each.retry_after_ms) for each in answer.results], [("too-many", 1000)]
+        )
 
     def test_garbage_ends_the_connection_with_a_word(self) -> None:
         """And nothing else happens to the node."""

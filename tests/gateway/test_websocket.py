@@ -105,6 +105,17 @@ class OpeningTests(WebSocketTestCase):
         await self.talk(node)
         self.assertEqual(len(node._clients), 2)
 
+    async def test_pages_of_any_origin_may_ask(self) -> None:
+        """Also one of a file or in a sandbox, whose origin is null."""
+        node = self.start()
+        origins = ("https://elsewhere.example", "null", "file://", "app://here")
+        asked = [await upgrade(node, "198.51.100.1", origin) for origin in origins]
+        empty = emptied(self, node)
+        for _, connection in asked:
+            connection.transport.abortConnection()
+        await empty
+        self.assertEqual([answer.split()[1] for answer, _ in asked], [b"101"] * len(origins))
+
     async def test_more_clients_than_an_address_may_have(self) -> None:
         """503 and when to come again, in the place of an upgrade; a proxy says for whom it asks."""
         node = self.start(
@@ -117,6 +128,7 @@ class OpeningTests(WebSocketTestCase):
         answers = [heard for heard, _ in asked]
         self.assertEqual([answer.split()[1] for answer in answers], [b"101", b"503", b"101"])
         self.assertIn(b"\r\nRetry-After: 10\r\n", answers[1])
+        self.assertIn(b"\r\nX-Content-Type-Options: nosniff\r\n", answers[1])
         self.assertIn(b"too-many", answers[1])
         self.assertNotIn(b"Twisted", answers[1])
         empty = emptied(self, node)
@@ -172,13 +184,17 @@ def emptied(case: TestCase, node: Node) -> Deferred[None]:
     return empty.addTimeout(5.0, reactor)
 
 
-async def upgrade(node: Node, forwarded: str) -> tuple[bytes, Any]:
+async def upgrade(node: Node, forwarded: str, origin: str = "") -> tuple[bytes, Any]:
     """What a node answers to a proxy that asks for a WebSocket on behalf of that address, and the
-    connection."""
+    connection.
+
+    :param origin: of the page that asks; empty for a program, which says none.
+    """
+    said = f"Origin: {origin}\r\n" if origin else ""
     request = (
         f"GET /v1/socket HTTP/1.1\r\nHost: n\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\nX-Forwarded-For: {forwarded}\r\n\r\n"
+        f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\nX-Forwarded-For: {forwarded}\r\n{said}\r\n"
     )
 
     class Asking(Held):

@@ -1,1 +1,1 @@
-"""A second client, written from docs/protocol alone, against the vectors and a real network."""
+"""A second client and a second node, written from docs/protocol alone, against real ones."""

@@ -3,11 +3,8 @@
 Nothing of tace is imported here: the vectors are files, the rest are processes.
 """
 
-import contextlib
 import json
-import os
 import struct
-import sys
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +17,6 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from msgpack import packb, unpackb  # type: ignore[import-untyped]
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.independent.basics import (
@@ -41,8 +35,8 @@ from tests.independent.basics import (
     verify,
 )
 from tests.independent.mini_client import Client, Session, derive
+from tests.independent.program import ROOT, Program
 
-ROOT = Path(__file__).parents[2]
 HEX = bytes.fromhex
 NOBODY = "00000-00000-00000-00000-00000-142ST"
 
@@ -299,57 +293,6 @@ class VectorTest(SynchronousTestCase):
         for case in vectors("wire/messages.json")["client"]:
             self.assertEqual(unpackb(HEX(case["hex"])), plain(case["fields"]), case["name"])
             self.assertEqual(packb(plain(case["fields"])).hex(), case["hex"], case["name"])
-
-
-class Program(ProcessProtocol):
-    """A `tace` command, whose output and end can be waited for."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.received, self.wanted = b"", "\0"
-        self.code: int | None = None
-        self.heard: Deferred[None] = Deferred()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-m", "tace.cli.main", *arguments]
-        self.process = reactor.spawnProcess(self, sys.executable, command, environment)
-
-    @property
-    def output(self) -> str:
-        return self.received.decode(errors="replace")
-
-    def outReceived(self, data: bytes) -> None:
-        self.received += data
-        self.look()
-
-    def errReceived(self, data: bytes) -> None:
-        self.outReceived(data)
-
-    def processEnded(self, reason: Failure) -> None:
-        self.code = getattr(reason.value, "exitCode", None)
-        self.code = -1 if self.code is None else self.code
-        self.look()
-
-    def look(self) -> None:
-        found = self.wanted in self.output or self.code is not None
-        if found and not self.heard.called:
-            self.heard.callback(None)
-
-    async def says(self, wanted: str, seconds: float) -> None:
-        """Wait until that stands in the output, or the program ended."""
-        self.wanted, self.heard = wanted, Deferred()
-        self.look()
-        await self.heard.addTimeout(seconds, reactor, lambda *_: None)
-        if wanted != "\0" and wanted not in self.output:
-            raise AssertionError(f"{wanted!r} did not come; the output was:\n{self.output}")
-
-    async def ends(self, seconds: float) -> None:
-        await self.says("\0", seconds)
-
-    async def stop(self) -> None:
-        for word in "TERM", "KILL":
-            if self.code is None:
-                with contextlib.suppress(ProcessExitedAlready):
-                    self.process.signalProcess(word)
-                await self.ends(12)
 
 
 class NetworkTest(TestCase):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.errors import Malformed, Quota
-from tace.links.connection import CLOSING_SECONDS
+from tace.errors import ForgedProof, ForgedRecord, Malformed, Quota
+from tace.links.connection import CLOSING_SECONDS, GOODBYE_FORGED
+from tace.links.rates import MAX_FORGERIES
 from tace.wire.fields import PutResult
 from tace.wire.framing import MAX_BODY_BYTES, MAX_BODY_BYTES_BEFORE_HELLO, encode_frame
 from tace.wire.message import Message, encode
@@ -256,6 +257,41 @@ class AbuseTests(AbuseCase):
             self.assertEqual(self.node.counts.sums["links_refused", code], 1)
         self.assertEqual(len(lines()), 1)
         self.assertIsNone(stranger.lost)
+
+    def test_forged_signatures_without_end(self) -> None:
+        """Finding out costs more than forging: a few, and the link ends; the next one at once."""
+
+        async def put(node: bytes, message: Message) -> Message:
+            return PutAnswer((PutResult("stored"), PutResult("bad-record"), PutResult("full")))
+
+        async def notify(node: bytes, message: Notify) -> Message:
+            if message.to_index:
+                return Done()
+            raise ForgedRecord
+
+        async def records(node: bytes, message: Records) -> None:
+            raise ForgedRecord
+
+        async def ring(node: bytes, message: GetRing) -> Message:
+            raise ForgedProof
+
+        for sent in (PutEnvelopes(()), Notify(0, 0), GetRing(0), Records(())):
+            self.begin()
+            self.node.links.serve(
+                {PutEnvelopes: put, Notify: notify, Records: records, GetRing: ring}
+            )
+            stranger = self.linked()
+            for number in range(MAX_FORGERIES + 1):
+                self.assertIsNone(stranger.lost, sent)
+                stranger.say(sent, 0 if isinstance(sent, Records) else number + 1)
+                self.network.settle()
+            self.assertTurnedAway(stranger, GOODBYE_FORGED, repr(sent))
+            again = self.linked()
+            # One was earned back in the second that closing took.
+            for number in range(2):
+                again.say(sent, 0 if isinstance(sent, Records) else number + 1)
+                self.network.settle()
+            self.assertEqual(getattr(again.messages[-1], "code", ""), GOODBYE_FORGED)
 
     def test_unknown_requests_do_not_end_a_link(self) -> None:
         """A newer version asks what this one does not know: refused, one by one."""

@@ -22,12 +22,13 @@ class ServingTests(SynchronousTestCase):
         self.answers: list[tuple[int, Message]] = []
         self.refusals: list[tuple[int, str]] = []
         self.dealt_with = 0
+        self.refusals_of_one_way: list[Refusal] = []
         self.waits: list[Deferred[int]] = []
         self.counts = Counts()
         self.serving = Serving(
             {Notify: self.notify, Unwatch: self.unwatch},
             self.counts,
-            Replies(self.answer, self.refuse, self.heard),
+            Replies(self.answer, self.refuse, self.heard, self.refusals_of_one_way.append),
             max_one_way=2,
         )
 

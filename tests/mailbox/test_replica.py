@@ -279,7 +279,8 @@ class RedirectTests(DeliveryTestCase):
             for request in requests:
                 answer = self.call(node, request)  # type: ignore[arg-type]
                 self.assertEqual(answer.results[0].code == "redirect", not candidate)
-                self.assertEqual(bool(answer.records), not candidate)
+                near = () if candidate else node.core.membership.nearer_records(self.box.id)
+                self.assertEqual(answer.records, near)
                 redirected += not candidate
             if not candidate:
                 totals = self.network.result(node.store.totals())
@@ -295,3 +296,11 @@ class RedirectTests(DeliveryTestCase):
             if node.id in candidates:
                 answer = self.call(node, PutEnvelopes((letter.encoded,)))
                 self.assertEqual(answer.results[0].code, "stored")
+
+    def test_the_last_of_them_takes_it_for_itself_too(self) -> None:
+        """A hint that names the receiver says nothing, wherever it stands."""
+        candidates = self.nodes[0].core.membership._placement.candidates(self.box.id)
+        (last,) = (node for node in self.nodes if node.id == candidates[-1])
+        answer = self.call(last, PutEnvelopes((self.letter(1).encoded,), (), last.id))
+        self.assertEqual(answer.results[0].code, "stored")
+        self.assertEqual(self.network.result(last.store.hinted_members()), [])

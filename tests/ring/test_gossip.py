@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tace.errors import ForgedRecord
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ring.gossip import FIND_SECONDS, MAX_SUSPECTS, SAVE_SECONDS, SUSPECT_SECONDS
@@ -175,19 +176,20 @@ class ExchangeTests(GossipTestCase):
         self.exchange()
 
     def test_records_that_were_not_asked_for_or_do_not_hold(self) -> None:
-        """Good ones are welcome from anybody, bad ones from nobody."""
-        good, over = self.ghost(1), self.ghost(2, expires_seconds=1)
+        """Good ones are welcome from anybody, bad ones from nobody; a forged one ends it."""
+        good, over, unheard = self.ghost(1), self.ghost(2, expires_seconds=1), self.ghost(3)
         forged = good.encoded[:-1] + bytes([good.encoded[-1] ^ 1])
 
         async def mixed(peer: bytes, message: GetRecords) -> Records:
-            return Records((forged, over.encoded, b"x" * 99, good.encoded))
+            return Records((over.encoded, b"x" * 99, good.encoded, forged, unheard.encoded))
 
         self.lie(self.other, GetRecords, mixed)
         fetching = self.one.core.gossip.fetch_records(self.other.id, [bytes(32)])
-        self.network.result(Deferred.fromCoroutine(fetching))
+        self.assertRaises(ForgedRecord, self.network.result, Deferred.fromCoroutine(fetching))
         table = self.one.core.membership.table
         self.assertIn(good.node_id, table)
         self.assertNotIn(over.node_id, table)
+        self.assertNotIn(unheard.node_id, table)
 
     def test_a_seed_that_drags_its_feet_does_not_keep_a_node_from_starting(self) -> None:
         """It goes on without that one."""

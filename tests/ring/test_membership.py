@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tace.errors import ForgedRecord
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import MAX_RECORD_BYTES, NodeRecord
 from tace.ids import Arc
@@ -96,16 +97,17 @@ class LearningTests(MembershipTestCase):
         )
         self.assertNotEqual(redated, good.encoded)
         for encoded in (
-            self.record(1, network=b"x" * 32).encoded,
             large.encoded,
-            forged,
-            redated,
             b"",
             b"\xc1" * 200,
             good.encoded + b"\0",
         ):
             self.assert_refused(encoded)
-        self.assertTrue(self.membership.learn([forged, good.encoded]))
+        for encoded in (self.record(1, network=b"x" * 32).encoded, forged, redated):
+            self.assertRaises(ForgedRecord, self.membership.learn, [encoded])
+            self.assertEqual((len(self.membership.table), self.news), (1, []))
+        self.assertRaises(ForgedRecord, self.membership.learn, [good.encoded, forged])
+        self.assertIn(good.node_id, self.membership.table)
 
     def test_expiries_at_the_borders(self) -> None:
         """An hour of grace behind, a lifetime and an hour ahead."""

@@ -27,7 +27,8 @@ _ALL = (
     _attack("peer-wrong-key", peers.wrong_key, "bad-link-proof"),
     _attack("peer-replayed-hello", peers.replayed_hello, "bad-link-proof wrong-node"),
     _attack("peer-replayed-frames", peers.replayed_frames, "protocol-error"),
-    _attack("peer-replayed-lease", peers.replayed_lease, "unauthorized"),
+    _attack("peer-replayed-lease", peers.replayed_lease, "unauthorized forged"),
+    _attack("peer-forged-records", peers.forged_records, f"forged {CUT}"),
     _attack("peer-unasked-answers", peers.unasked_answers, "protocol-error"),
     _attack("peer-never-reads", peers.never_reads, CUT, size=64),
     # -- nodes that lie

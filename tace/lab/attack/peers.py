@@ -13,7 +13,13 @@ from tace.identity.mailbox_proof import LEASE_SECONDS, Lease
 from tace.ids import KIND_CONTACTS, NodeId
 from tace.lab.attack.ground import CUT, KEPT, SERVED, Ground, Words
 from tace.lab.attack.raw import connect, connect_many, ends_of, trickle
-from tace.lab.attack.stranger import FIRST_REQUEST_ID, Stranger, dial, introduced
+from tace.lab.attack.stranger import (
+    FIRST_REQUEST_ID,
+    Stranger,
+    dial,
+    hostile_record,
+    introduced,
+)
 from tace.wire.fields import LeaseField, PutResult
 from tace.wire.framing import HEAD_BYTES, MAX_BODY_BYTES, MAX_BODY_BYTES_BEFORE_HELLO, encode_frame
 from tace.wire.message import Message, encode
@@ -25,6 +31,7 @@ from tace.wire.peer import (
     Members,
     Pong,
     PutAnswer,
+    Records,
     Refused,
     Watch,
 )
@@ -33,6 +40,8 @@ NESTED = b"\x91" * 1000 + b"\x90"
 """MessagePack: an array in an array, a thousand deep."""
 TRICKLE_SECONDS = 0.05
 PACE_SECONDS = 0.01
+FORGERIES = 256
+"""Frames with nothing but forged records in them."""
 MAX_UNREAD = 8192
 """Requests of a peer that reads no answers: with 32 records each, some 100 MiB of them."""
 OUT_OF_RANGE = b"\xff\xff\xff\xff"
@@ -166,6 +175,19 @@ async def replayed_lease(ground: Ground) -> Words:
         lease = _lease(ground, ground.target.node_id)
         words[await _answer_word(ground, stranger, Watch(lease, bodies=True), number)] += 1
     stranger.abort()
+    return words
+
+
+async def forged_records(ground: Ground) -> Words:
+    """Records of nodes whose signatures do not hold, as fast as they can be sent."""
+    words = Words()
+    record = hostile_record(ground, ground.key(2)).encoded
+    forged = record[:-1] + bytes([record[-1] ^ 1])
+    for _ in range(2):
+        stranger = await introduced(ground, 3)
+        for _ in range(FORGERIES):
+            stranger.say(Records((forged,) * 32))
+        words += await _ends(ground, [stranger])
     return words
 
 

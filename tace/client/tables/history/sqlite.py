@@ -208,10 +208,10 @@ class History(Tables):
     def _last_about(
         self, peer: bytes, target: bytes, kind: int, *, outgoing: bool
     ) -> HistoryMessage | None:
-        """Of one person's, that with the highest counter."""
+        """Of one person's, that with the highest counter; of one counter that which came first."""
         row = self._one(
             f"SELECT {_MESSAGE} FROM message WHERE peer = ? AND target = ? AND kind = ?"
-            " AND outgoing = ? ORDER BY counter DESC, seq DESC LIMIT 1",
+            " AND outgoing = ? ORDER BY counter DESC, seq LIMIT 1",
             peer,
             target,
             kind,

@@ -38,7 +38,7 @@ export function ChatRow(props: {
             {chat.verified ? (
               <Icon name="shieldCheck" size="s" label={t("chat.mark.verified")} />
             ) : null}
-            {chat.newDeviceSinceMs !== null || chat.unlistedDevice ? (
+            {chat.newDeviceSinceMs !== null || chat.unlistedDevice || chat.uncheckedDevice ? (
               <Icon name="device" size="s" label={t("chat.mark.new-device")} />
             ) : null}
             {chat.muted ? <Icon name="muted" size="s" label={t("chat.mark.muted")} /> : null}

@@ -171,6 +171,11 @@ function OpenConversation({ chat, message }: { chat: Chat; message: MessageId | 
           }}
         />
       ) : null}
+      {chat.uncheckedDevice ? (
+        <Banner tone="warn" icon="device">
+          {t("chat.screen.unchecked-device", { name })}
+        </Banner>
+      ) : null}
       {chat.newDeviceSinceMs !== null || chat.unlistedDevice ? (
         <Banner
           tone="warn"

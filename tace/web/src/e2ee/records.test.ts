@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Bytes, fromHex, hex } from "../wire/bytes";
+import { type Bytes, concat, fromHex, hex } from "../wire/bytes";
 import { BadRecord } from "../wire/errors";
 import {
   KIND_DEVICE,
@@ -33,6 +33,11 @@ interface WrittenRecord {
   readonly encoded: string;
 }
 
+interface Taken {
+  readonly about: string;
+  readonly taken: boolean;
+}
+
 const given = load<{
   identity: { public: string };
   device_id: string;
@@ -42,6 +47,9 @@ const given = load<{
   requests_mailbox: string;
   device_list: WrittenRecord & { devices: readonly [string, number][] };
   device_record: WrittenRecord & { prekey_id: number; prekey: string; kem_prekey: string };
+  /** `changes`: where in the payload of device_record, how many bytes go, what comes there. */
+  device_payloads: readonly (Taken & { changes: readonly [number, number, string][] })[];
+  list_payloads: readonly (Taken & { payload: string })[];
 }>("e2ee/devices.json");
 
 async function parsed(written: WrittenRecord): Promise<UserRecord> {
@@ -51,6 +59,11 @@ async function parsed(written: WrittenRecord): Promise<UserRecord> {
   expect(hex(record.identity)).toBe(given.identity.public);
   expect(hex(await userRecordKey(record.kind, record.identity, record.device))).toBe(written.key);
   return record;
+}
+
+async function expectTaken(taken: boolean, parsing: Promise<unknown>): Promise<void> {
+  if (taken) await expect(parsing).resolves.toBeDefined();
+  else await expect(parsing).rejects.toBeInstanceOf(BadRecord);
 }
 
 describe("vectors", () => {
@@ -70,6 +83,20 @@ describe("vectors", () => {
     expect(hex(device.prekey)).toBe(given.device_record.prekey);
     expect(hex(device.kemPrekey)).toBe(given.device_record.kem_prekey);
     expect(hex(await device.requestsMailbox())).toBe(given.requests_mailbox);
+  });
+
+  test.each(given.device_payloads)("a device: $about", async ({ changes, taken }) => {
+    const record = await parsed(given.device_record);
+    let { payload } = record;
+    for (const [at, count, bytes] of changes.toReversed()) {
+      payload = concat(payload.slice(0, at), fromHex(bytes), payload.slice(at + count));
+    }
+    await expectTaken(taken, parseDeviceRecord({ ...record, payload }));
+  });
+
+  test.each(given.list_payloads)("a list: $about", async ({ payload, taken }) => {
+    const record = await parsed(given.device_list);
+    await expectTaken(taken, parseDeviceList({ ...record, payload: fromHex(payload) }));
   });
 });
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type Bytes, fromHex, hex } from "../wire/bytes";
+import { Malformed } from "../wire/errors";
 import { consumedTag, parseInner } from "./inner";
-import { activeSession, type Outcome, type Pair, receive, send, start } from "./session";
+import { activeSession, newPair, type Outcome, type Pair, receive, send, start } from "./session";
 import {
   pairWith,
   type RecordedDevice,
@@ -31,6 +32,13 @@ interface SessionVector extends Devices {
     readonly session_id: string;
     readonly consumed_tag: string;
     readonly inner: string;
+  }[];
+  readonly first_messages: readonly {
+    readonly about: string;
+    readonly at: number;
+    readonly bytes: string;
+    readonly now: number;
+    readonly outcome: string;
   }[];
 }
 
@@ -106,9 +114,33 @@ class Recorded {
   }
 }
 
+/** What the device says of its first message from whoever it claims to come from. */
+async function firstOutcome(device: RecordedDevice, bytes: Bytes, now: number): Promise<string> {
+  const { own, prekeys, source } = device;
+  try {
+    const inner = await parseInner(bytes);
+    const pair = newPair(inner.identity, inner.device);
+    const outcome = await receive(pair, own, prekeys, inner, now, source.agreementKey);
+    const word = outcome.outcome === "undecryptable" ? outcome.reason : outcome.outcome;
+    return word.replace("-", " ");
+  } catch (error) {
+    if (error instanceof Malformed) return "junk";
+    throw error;
+  }
+}
+
 describe("vectors", () => {
+  const given = load<SessionVector>("e2ee/session.json");
+  test.each(given.first_messages)("a first message: $about", async (changed) => {
+    const ben = await recordedDevice(given.ben);
+    const [message] = given.messages;
+    const bytes = fromHex(message!.inner);
+    bytes.set(fromHex(changed.bytes), changed.at);
+    ben.source.feed(message!.recipient_random);
+    expect(await firstOutcome(ben, bytes, changed.now)).toBe(changed.outcome);
+  });
+
   test("four messages of a session, byte for byte", async () => {
-    const given = load<SessionVector>("e2ee/session.json");
     const recorded = await Recorded.from(given);
     const { ann, ben } = recorded.devices;
     ann.source.feed(given.start_random);

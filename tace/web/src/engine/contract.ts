@@ -111,6 +111,8 @@ export interface Chat {
   newDeviceSinceMs: number | null;
   /** Something came from a device that is not on their list. */
   unlistedDevice: boolean;
+  /** Something of a new device waits, and is shown when their list of devices was looked at. */
+  uncheckedDevice: boolean;
   muted: boolean;
   pinned: boolean;
   archived: boolean;

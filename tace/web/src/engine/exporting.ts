@@ -59,7 +59,10 @@ export async function exportAll(
     name: (await meta(reader, "name")) ?? "",
     settings: (await meta(reader, "settings")) ?? DEFAULT_SETTINGS,
     // Draft and history are theirs; where they can be written to is looked up anew.
-    people: (await reader.all("person")).map((person) => ({ ...person, lookedUpMs: 0 })),
+    people: (await reader.all("person")).map(({ unchecked: _, ...person }) => ({
+      ...person,
+      lookedUpMs: 0,
+    })),
     messages: (await shownMessages(reader)).map(withoutBytes),
     nodes: (await reader.all("node")).filter((node) => node.source === "added"),
   };

@@ -4,8 +4,10 @@
  */
 
 import { openChunk, sealChunk } from "../e2ee/file";
-import type { Clock } from "../network/clock";
-import type { Connection } from "../network/connection";
+import { SLOWEST_MS } from "../network/backoff";
+import { type Clock, delay } from "../network/clock";
+import { type Connection, MAX_STAMP_BITS } from "../network/connection";
+import { NoNode } from "../network/errors";
 import type { Database } from "../store/database";
 import { waitingForUpload } from "../store/outbox";
 import type { FileRow } from "../store/rows";
@@ -17,7 +19,7 @@ import { latestHours } from "./addressing";
 import { EngineError, type MessageId } from "./contract";
 import { News } from "./news";
 import type { Outbox } from "./outbox";
-import type { Stamper } from "./stamping";
+import { type Stamper, wantedBits } from "./stamping";
 
 /** What fits into one chunk. */
 export const MAX_FILE_BYTES = 63_472;
@@ -25,6 +27,9 @@ export const MAX_FILE_BYTES = 63_472;
 const MAX_FETCHED_CHUNKS = 66;
 const HOUR_MS = 3_600_000;
 const AGAIN_MS = 5_000;
+/** How often a chunk is asked for before the whole file is given up. */
+const ATTEMPTS = 8;
+const FIRST_PAUSE_MS = 1_000;
 
 /** Puts files at the nodes. */
 export class Uploads {
@@ -42,16 +47,23 @@ export class Uploads {
     return nowMs >= this.notBeforeMs && (await waitingForUpload(this.database.reader)).length > 0;
   }
 
-  /** Put what waits at a node; what it does not take waits for another one. */
-  async upload(connection: Connection): Promise<void> {
-    if (this.clock.now() < this.notBeforeMs) return;
+  /**
+   * Put what waits at a node; what it does not take waits, for another one where there is one.
+   *
+   * @param elsewhere whether another node is asked next.
+   * @returns null, or how long the node that will not take something wants to be left alone.
+   */
+  async upload(connection: Connection, elsewhere: boolean): Promise<number | null> {
+    if (this.clock.now() < this.notBeforeMs) return null;
     for (const outgoing of await waitingForUpload(this.database.reader)) {
       const id = outgoing.upload;
       const row = id === null ? undefined : await this.database.reader.get("message", id);
       const bytes = id === null ? undefined : await this.database.reader.get("file", id);
-      if (row?.file && bytes && !(await this.put(connection, row.file, bytes.bytes))) {
-        this.notBeforeMs = this.clock.now() + AGAIN_MS;
-        return;
+      const pauseMs = row?.file && bytes ? await this.put(connection, row.file, bytes.bytes) : null;
+      if (pauseMs !== null) {
+        const wantedMs = elsewhere ? 0 : Math.min(SLOWEST_MS, pauseMs);
+        this.notBeforeMs = this.clock.now() + Math.max(AGAIN_MS, wantedMs);
+        return pauseMs;
       }
       const news = new News();
       await this.database.change(async (change) => {
@@ -63,26 +75,32 @@ export class Uploads {
       if (row) news.message(row.chat, row.id);
       this.publish(news);
     }
+    return null;
   }
 
-  private async put(connection: Connection, file: FileRow, bytes: Bytes): Promise<boolean> {
+  /** Null when it is stored, else how long the node wants to be left alone. */
+  private async put(connection: Connection, file: FileRow, bytes: Bytes): Promise<number | null> {
     const [hash] = file.hashes;
-    if (!hash) return true;
+    if (!hash) return null;
     const { requestsStampBits, maxLifetimeHours } = connection.challenge;
     const blob = await sealChunk(file.key, 0, 1, bytes);
     const latest = latestHours(connection.nodeNow / 1000, maxLifetimeHours);
-    const stamp = await this.stamper.search(hash, requestsStampBits);
-    try {
-      const { state } = await connection.request(PutBlob, {
-        blob,
-        expiresHours: Math.min(file.expiresHours, latest),
-        stampTarget: stamp.target,
-        stampNonce: Number(stamp.nonce),
-      });
-      return state === "stored";
-    } catch (error) {
-      if (error instanceof Refusal) return false;
-      throw error;
+    for (let bits = requestsStampBits; ; ) {
+      const stamp = await this.stamper.search(hash, bits);
+      try {
+        const { state } = await connection.request(PutBlob, {
+          blob,
+          expiresHours: Math.min(file.expiresHours, latest),
+          stampTarget: stamp.target,
+          stampNonce: Number(stamp.nonce),
+        });
+        return state === "stored" ? null : 0;
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        const wanted = error.code === "stamp-required" ? wantedBits(error.detail) : 0;
+        if (!(wanted > bits && wanted <= MAX_STAMP_BITS)) return error.retryAfterMs;
+        bits = wanted;
+      }
     }
   }
 }
@@ -92,7 +110,7 @@ export async function fetchFile(
   database: Database,
   outbox: Outbox,
   id: MessageId,
-  nowMs: number,
+  clock: Clock,
   publish: (news: News) => void,
 ): Promise<void> {
   const row = await database.reader.get("message", id);
@@ -115,12 +133,9 @@ export async function fetchFile(
   try {
     const pieces: Bytes[] = [];
     for (const [index, hash] of file.hashes.entries()) {
-      const blob = await outbox.ask(async (connection) => {
-        const found = await connection.request(GetBlob, { hash });
-        return found.blob;
-      });
+      const blob = await fetchBlob(outbox, hash, clock);
       if (!blob.length) {
-        await set(file.expiresHours * HOUR_MS <= nowMs ? "gone" : "failed", 0);
+        await set(file.expiresHours * HOUR_MS <= clock.now() ? "gone" : "failed", 0);
         return;
       }
       if (!equal(await sha256(blob), hash)) throw new Malformed("another blob than was asked for");
@@ -131,5 +146,23 @@ export async function fetchFile(
   } catch (error) {
     await set("failed", 0);
     throw error;
+  }
+}
+
+/** A node that is busy says until when, and is waited for. Empty where nobody has it. */
+async function fetchBlob(outbox: Outbox, hash: Bytes, clock: Clock): Promise<Bytes> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await outbox.ask(async (connection) => {
+        const { blob } = await connection.request(GetBlob, { hash });
+        return blob;
+      });
+    } catch (error) {
+      const said = error instanceof NoNode ? error.cause : null;
+      const wantedMs = said instanceof Refusal ? said.retryAfterMs : 0;
+      if (!wantedMs || attempt === ATTEMPTS) throw error;
+      const pauseMs = Math.max(FIRST_PAUSE_MS * 2 ** (attempt - 1), wantedMs);
+      await delay(clock, Math.min(SLOWEST_MS, pauseMs), outbox.ended);
+    }
   }
 }

@@ -1,14 +1,15 @@
 /** When the outbox is flushed: at once when something is put in, then when something is due. */
 
-import { retryAfter } from "../network/backoff";
+import { retryAfter, SLOWEST_MS } from "../network/backoff";
 import type { Clock } from "../network/clock";
+import { NoNode } from "../network/errors";
 import type { Database } from "../store/database";
-import { nextDueMs, unaddressed } from "../store/outbox";
+import { nextDueMs, unaddressed, waitingForUpload } from "../store/outbox";
 import { TaceError } from "../wire/errors";
 
 /** Somebody who does not confirm is looked up again; own records come due. */
 const LOOK_EVERY_MS = 30_000;
-/** For what could not be encrypted yet. */
+/** For what could not be encrypted yet, or no node has taken. */
 const UNADDRESSED_MS = 5_000;
 
 export interface FlushingParts {
@@ -26,6 +27,8 @@ export class Flushing {
   private isWanted = false;
   private isStopped = false;
   private failures = 0;
+  /** How long the only node there is wants to be left alone. */
+  private pauseMs = 0;
 
   constructor(private readonly parts: FlushingParts) {}
 
@@ -71,6 +74,7 @@ export class Flushing {
       this.failures = 0;
     } catch (error) {
       this.failures += 1;
+      this.pauseMs = error instanceof NoNode ? Math.min(SLOWEST_MS, error.pauseMs) : 0;
       if (!(error instanceof TaceError) || error.code === "replaced-identity") {
         this.parts.failed(error);
       }
@@ -82,9 +86,10 @@ export class Flushing {
 
   private async untilDue(): Promise<number> {
     const { database, clock, chance } = this.parts;
-    if (this.failures) return retryAfter(this.failures, chance);
+    if (this.failures) return Math.max(this.pauseMs, retryAfter(this.failures, chance));
     const due = await nextDueMs(database.reader);
-    const left = (await unaddressed(database.reader)).length;
+    const files = await waitingForUpload(database.reader);
+    const left = files.length + (await unaddressed(database.reader)).length;
     const wait = due === null ? LOOK_EVERY_MS : Math.max(0, due - clock.now());
     return Math.min(LOOK_EVERY_MS, left ? UNADDRESSED_MS : LOOK_EVERY_MS, wait);
   }

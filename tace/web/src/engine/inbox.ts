@@ -1,12 +1,13 @@
 /** Collecting: lease both mailboxes at a node, watch them, read what is pushed, let go of it. */
 
-import type { Clock } from "../network/clock";
+import { SLOWEST_MS } from "../network/backoff";
+import { type Clock, delay } from "../network/clock";
 import type { Connection, ConnectionEvents } from "../network/connection";
 import { openLeases } from "../network/leases";
 import type { Nodes } from "../network/nodes";
 import { type Bytes, equal, hex } from "../wire/bytes";
 import { Ack, Defer, StartWatch } from "../wire/client";
-import { LinkLost, TaceError } from "../wire/errors";
+import { LinkLost, Refusal, TaceError } from "../wire/errors";
 import { MAX_REMOVED, type MailboxKey, signRemoval } from "../wire/mailbox-proof";
 import { type Envelope, mailboxId, parseEnvelope } from "../wire/objects";
 import type { Batch, Reading } from "./reading";
@@ -210,7 +211,30 @@ class Watch implements ConnectionEvents {
       this.connection.tell(Defer, { ids: batch.deferred.map((envelope) => envelope.id) });
     }
     if (tombstones.length || removals.length) {
-      await this.connection.request(Ack, { tombstones, removals });
+      await this.ack(tombstones, removals);
+    }
+  }
+
+  /** A node that is busy says until when; it pushes no more than the window meanwhile. */
+  private async ack(
+    tombstones: readonly { mailbox: Bytes; tombstone: Bytes }[],
+    removals: readonly Bytes[],
+  ): Promise<void> {
+    const { connection, parts } = this;
+    const ending = new AbortController();
+    const forget = connection.whenLost(() => ending.abort(new LinkLost("the connection is over")));
+    try {
+      for (;;) {
+        try {
+          await connection.request(Ack, { tombstones, removals });
+          return;
+        } catch (error) {
+          if (!(error instanceof Refusal) || !error.retryAfterMs) throw error;
+          await delay(parts.clock, Math.min(SLOWEST_MS, error.retryAfterMs), ending.signal);
+        }
+      }
+    } finally {
+      forget();
     }
   }
 

@@ -3,6 +3,8 @@
 import type { EngineEvent, Identity, MessageId } from "./contract";
 
 export class News {
+  /** Somebody who wrote is a contact by it. */
+  letsIn = false;
   private readonly chats = new Set<Identity>();
   private readonly messages = new Map<Identity, Set<MessageId>>();
   private readonly arrivals = new Map<Identity, { request: boolean; ids: MessageId[] }>();

@@ -37,7 +37,7 @@ import { summariseChanged } from "./history";
 import { News } from "./news";
 import { offered, progressOf } from "./progress";
 import type { Publisher } from "./publish";
-import type { Stamper } from "./stamping";
+import { type Stamper, wantedBits } from "./stamping";
 import { setMessageState } from "./states";
 
 const HOUR_MS = 3_600_000;
@@ -86,7 +86,7 @@ export class Outbox {
   private avoided: Bytes | null = null;
   private usedMs = 0;
   private cancelIdle: (() => void) | null = null;
-  private isClosed = false;
+  private readonly ending = new AbortController();
 
   constructor(private readonly parts: OutboxParts) {}
 
@@ -99,10 +99,10 @@ export class Outbox {
    */
   connected(): Promise<Connection> {
     return this.dialling.run(async () => {
-      if (this.isClosed) throw new NoNode("closed");
+      if (this.ending.signal.aborted) throw new NoNode("closed");
       if (!this.connection || this.connection.lost) {
         const opened = await this.parts.nodes.connect(this.avoided);
-        if (this.isClosed) {
+        if (this.ending.signal.aborted) {
           opened.close();
           throw new NoNode("closed");
         }
@@ -168,7 +168,16 @@ export class Outbox {
     return results;
   }
 
-  /** Do something at a node that is used to send; at another one when that breaks or refuses. */
+  /** Fires when it is closed: what waits for a node waits no longer. */
+  get ended(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  /**
+   * Do something at a node that is used to send; at another one when that breaks or refuses.
+   *
+   * @throws NoNode none could be reached, or would; its cause is what the last one said.
+   */
   async ask<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     return await this.withNode(work);
   }
@@ -191,7 +200,7 @@ export class Outbox {
   }
 
   close(): void {
-    this.isClosed = true;
+    this.ending.abort(new NoNode("closed"));
     this.cancelIdle?.();
     this.cancelIdle = null;
     this.connection?.close();
@@ -254,13 +263,14 @@ export class Outbox {
     const now = clock.now();
     const isPublished = !(await publisher.due(now)) || (await this.tryPublish(asked, now));
     for (const identity of await this.outdated(now)) await this.tryLookUp(asked, identity, 0);
-    await uploads.upload(asked);
+    const pauseMs = await uploads.upload(asked, nodes.others(asked.challenge.nodeId));
     await this.addressAll(asked);
     const connection = await this.offerAll(asked);
     await nodes.learn(connection);
-    if (!isPublished && nodes.others(asked.challenge.nodeId)) {
+    if ((!isPublished || pauseMs !== null) && nodes.others(asked.challenge.nodeId)) {
       // What is to be sent was sent all the same, and the next flush asks another one.
-      await this.leave(asked, new Refusal("not-published"));
+      const why = isPublished ? "not-stored" : "not-published";
+      await this.leave(asked, new Refusal(why), pauseMs ?? 0);
     }
   }
 
@@ -553,7 +563,12 @@ export class Outbox {
         if (!(error instanceof Failure || error instanceof Refusal)) throw error;
         if (error instanceof NoNode) throw error;
         last = error;
-        await this.leave(connection, error);
+        const pauseMs = error instanceof Refusal ? error.retryAfterMs : 0;
+        await this.leave(connection, error, pauseMs);
+        if (pauseMs && !this.parts.nodes.others(connection.challenge.nodeId)) {
+          // There is nobody else to ask meanwhile.
+          throw new NoNode(`the node said no (${error.message})`, error, pauseMs);
+        }
       }
     }
     throw new NoNode(`no node could do it (${last?.message})`, last);
@@ -594,7 +609,7 @@ export class Outbox {
 
   /** Remember how much work a mailbox wants at that node; false where it was done, or is too much. */
   private wants(nodeId: Bytes, envelope: Envelope, result: SendResult): boolean {
-    const bits = Number(/(\d{1,3})$/.exec(result.detail)?.[1] ?? Number.NaN);
+    const bits = wantedBits(result.detail);
     if (!(bits > envelope.stampTarget && bits <= MAX_STAMP_BITS)) return false;
     if (this.wantedBits.size >= MAX_REMEMBERED) this.wantedBits.clear();
     this.wantedBits.set(`${hex(nodeId)} ${hex(envelope.mailbox)}`, bits);

@@ -27,7 +27,8 @@ export interface PeopleParts {
   clock: Clock;
   publish: (news: News) => void;
   flushSoon: () => void;
-  receiptsSoon: () => void;
+  /** Somebody is a contact now: what waits for that goes on. */
+  letIn: () => void;
   /** What was held back of theirs is gone. */
   forgotten: (identity: Identity) => void;
 }
@@ -50,13 +51,13 @@ export class People {
       news.chat(identity);
     });
     this.parts.publish(news);
-    this.parts.receiptsSoon();
+    this.parts.letIn();
     return identity;
   }
 
   async accept(identity: Identity): Promise<void> {
     await this.amend(identity, (person) => ({ ...person, standing: "contact" }));
-    this.parts.receiptsSoon();
+    this.parts.letIn();
   }
 
   /** What they say from now on is dropped; what was on its way to them is not sent any more. */
@@ -87,6 +88,7 @@ export class People {
     await this.amend(identity, (person) =>
       person.standing === "blocked" ? { ...person, standing: "contact" } : person,
     );
+    this.parts.letIn();
   }
 
   async deleteChat(identity: Identity): Promise<void> {

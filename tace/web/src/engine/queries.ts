@@ -28,7 +28,7 @@ import type {
 } from "./contract";
 import { EngineError } from "./contract";
 import { Search } from "./search";
-import { chatView, messageView, shortCode, titleOf } from "./views";
+import { chatView, isShown, messageView, shortCode, titleOf } from "./views";
 
 export class DatabaseQueries implements Queries {
   private readonly searching: Search;
@@ -154,7 +154,8 @@ export class DatabaseQueries implements Queries {
 
   private async message(row: MessageRow): Promise<Message> {
     const quoted = row.replyTo && (await messageNamed(this.reader, row.chat, row.replyTo));
-    return messageView(row, quoted || undefined);
+    // What is not shown yet is not quoted either.
+    return messageView(row, quoted && quoted.place !== null ? quoted : undefined);
   }
 
   private async code(identity: Identity): Promise<string> {
@@ -164,11 +165,6 @@ export class DatabaseQueries implements Queries {
     this.codes.set(identity, code);
     return code;
   }
-}
-
-/** A stranger of whom nothing has come that could be answered is not there yet. */
-function isShown(person: PersonRow): boolean {
-  return person.standing !== "request" || person.last !== null;
 }
 
 /** @throws EngineError bad-link */

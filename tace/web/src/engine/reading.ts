@@ -22,7 +22,7 @@ import { keepUnreadable, unreadableOf } from "../store/arrivals";
 import { type Change, prefix } from "../store/change";
 import type { Database } from "../store/database";
 import { identityPoint, identityText } from "../store/ids";
-import { addPerson, amendPerson, countRequests, devicesOf, newDevice } from "../store/people";
+import { addPerson, countRequests, devicesOf, isUnchecked, newDevice } from "../store/people";
 import { type DeviceRow, Introduction, type PersonRow } from "../store/rows";
 import { type Bytes, hex } from "../wire/bytes";
 import type { Points } from "../wire/digest";
@@ -58,8 +58,8 @@ export interface Batch extends Saved {
   junk: Envelope[];
   /** What there is no room for now: it stays in the mailbox. */
   deferred: Envelope[];
-  /** Whom a device wrote for that their list, as it is known here, does not name. */
-  newDevices: { identity: Identity; device: string }[];
+  /** A device wrote that its owner's list, as it is known here, does not name. */
+  hasNewDevices: boolean;
 }
 
 export interface ReadingParts {
@@ -78,7 +78,7 @@ export class Reading {
       tombstones: [],
       junk: [],
       deferred: [],
-      newDevices: [],
+      hasNewDevices: false,
       messages: [],
       placed: [],
       news: new News(),
@@ -201,10 +201,12 @@ export class Reading {
       if (await this.isNew(change, person, row.device)) {
         // Theirs by its certificate; whether they list it is to be looked up.
         person = { ...person, lookedUpMs: 0 };
-        // Who was not let in makes us ask nobody: that would show that we are here.
-        if (person.standing === "contact") {
-          batch.newDevices.push({ identity, device: row.device });
+        if (!isUnchecked(person, row.device)) {
+          const unchecked = [...(person.unchecked ?? []), { device: row.device, name: "" }];
+          person = { ...person, unchecked };
+          batch.news.chat(identity);
         }
+        batch.hasNewDevices = true;
       }
     }
     // It has lost what it knew: our mailbox, and what it did not confirm.
@@ -224,7 +226,7 @@ export class Reading {
       return !(await listedDevices(person.deviceList, this.parts.points)).includes(device);
     }
     const others = await devicesOf(change, person.identity);
-    return others.some((row) => row.device !== device);
+    return others.some((row) => row.device !== device && row.pair);
   }
 
   private async keep(
@@ -317,23 +319,4 @@ function contentsOf(plaintext: Bytes): Content[] {
     if (error instanceof Malformed) return [];
     throw error;
   }
-}
-
-/** Whether a device that wrote is on its person's list, once that was looked up. */
-export async function noteDevice(
-  change: Change,
-  identity: Identity,
-  device: string,
-  points: Points,
-  nowMs: number,
-): Promise<News> {
-  const news = new News();
-  const person = await change.get("person", identity);
-  if (!person?.deviceList) return news;
-  const isListed = (await listedDevices(person.deviceList, points)).includes(device);
-  const others = (await devicesOf(change, identity)).filter((row) => row.device !== device);
-  if (!isListed) await amendPerson(change, identity, { unlistedDevice: true });
-  else if (others.length) await amendPerson(change, identity, { newDeviceSinceMs: nowMs });
-  news.chat(identity);
-  return news;
 }

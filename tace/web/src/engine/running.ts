@@ -18,17 +18,18 @@ import { TaceError } from "../wire/errors";
 import { Addressing } from "./addressing";
 import type { EngineEvent, Identity, MessageId, NodeView, RingView } from "./contract";
 import { EngineError } from "./contract";
-import { Directory, NeverOnline } from "./directory";
+import { Directory } from "./directory";
 import type { Connecting, Environment } from "./environment";
 import { fetchFile, Uploads } from "./files";
 import { Flushing } from "./flushing";
 import { Following } from "./following";
 import { Inbox } from "./inbox";
+import { NewDevices } from "./new-devices";
 import { LOOKED_UP_FOR_MS, Outbox } from "./outbox";
 import type { Own } from "./own";
 import { People } from "./people";
 import { Publisher, ReplacedIdentity } from "./publish";
-import { type Batch, noteDevice, Reading } from "./reading";
+import { type Batch, Reading } from "./reading";
 import { Receipts } from "./receipts";
 import { retain, tidy } from "./retention";
 import { Showing } from "./showing";
@@ -66,8 +67,7 @@ export class Running {
   private readonly flushing: Flushing;
   private readonly stamper: Stamper;
   private readonly addressing: Addressing;
-  private readonly unverified = new Map<string, { identity: Identity; device: string }>();
-  private verifying: Promise<void> = Promise.resolve();
+  private readonly newDevices: NewDevices;
   private cancelTidy: () => void = () => {};
   private cancelOwnCheck: () => void = () => {};
   private isStopped = false;
@@ -121,6 +121,16 @@ export class Running {
       flush: () => outbox.flush(),
       failed: (error) => this.failed(error),
     });
+    this.newDevices = new NewDevices({
+      database,
+      points,
+      clock,
+      chance,
+      lookUp: (identity) => outbox.lookUp(identity, LOOKED_UP_FOR_MS),
+      publish,
+      checked: (identity, device) => this.showing.checked(identity, device),
+      failed: (error) => this.failed(error),
+    });
     const reading = new Reading({ database, own, addressing, points });
     const inbox = new Inbox({
       nodes,
@@ -150,15 +160,20 @@ export class Running {
         this.quietly(this.checkOwnRecords());
         this.flushing.retryNow();
         this.receipts.soon();
+        this.newDevices.soon();
       },
       failed: (error) => this.failed(error),
     });
     const flushSoon = this.flushing.soon;
     const receiptsSoon = () => this.receipts.soon();
     const forgotten = (identity: Identity) => this.showing.forget(identity);
-    const common = { database, clock, publish, flushSoon, receiptsSoon };
+    const letIn = () => {
+      this.receipts.soon();
+      this.newDevices.soon();
+    };
+    const common = { database, clock, publish, flushSoon, letIn };
     this.people = new People({ ...common, own, forgotten });
-    this.talk = new Talk({ ...common, addressing, random });
+    this.talk = new Talk({ ...common, addressing, random, receiptsSoon });
   }
 
   static async start(parts: RunningParts): Promise<Running> {
@@ -183,12 +198,13 @@ export class Running {
     this.cancelTidy();
     this.cancelOwnCheck();
     this.stamper.stop();
+    const looking = this.newDevices.stop();
     this.outbox.close();
     await this.receipts.stop();
     await this.following.stop();
     await this.flushing.stop();
+    await looking;
     await this.showing.stop();
-    await this.verifying;
   }
 
   setTwoNodes(twoNodes: boolean): void {
@@ -264,13 +280,15 @@ export class Running {
       this.outbox.reconnect();
     }
     this.following.online(isOnline);
-    if (isOnline) this.flushing.retryNow();
+    if (!isOnline) return;
+    this.flushing.retryNow();
+    this.newDevices.soon();
   }
 
   async fetchFile(id: MessageId): Promise<void> {
     const { database, environment, status } = this.parts;
-    const now = environment.clock.now();
-    await asCall(() => fetchFile(database, this.outbox, id, now, status.publish));
+    const { clock } = environment;
+    await asCall(() => fetchFile(database, this.outbox, id, clock, status.publish));
   }
 
   /** Old messages, where the retention was made shorter. */
@@ -304,47 +322,15 @@ export class Running {
     this.following.start();
     this.flushing.soon();
     this.receipts.soon();
+    this.newDevices.soon();
   }
 
   private received(batch: Batch): void {
     this.parts.status.publish(batch.news);
     this.quietly(this.showing.arrived(batch.messages, batch.placed));
-    for (const each of batch.newDevices) {
-      this.unverified.set(`${each.identity} ${each.device}`, each);
-    }
-    if (batch.newDevices.length) this.verifySoon();
+    if (batch.hasNewDevices) this.newDevices.soon();
     if (batch.owesReceipts) this.receipts.soon();
     if (batch.sendAgain) this.flushing.soon();
-  }
-
-  /** Look up whether new devices of known people are on their lists. */
-  private verifySoon(): void {
-    this.verifying = this.verifying.then(async () => {
-      try {
-        await this.verify();
-      } catch (error) {
-        // Without a node they are looked up with the next ones.
-        if (!(error instanceof TaceError)) this.failed(error);
-      }
-    });
-  }
-
-  private async verify(): Promise<void> {
-    const { database, environment, status } = this.parts;
-    for (const [key, { identity, device }] of [...this.unverified]) {
-      try {
-        await this.outbox.lookUp(identity, LOOKED_UP_FOR_MS);
-      } catch (error) {
-        if (!(error instanceof NeverOnline)) throw error;
-      }
-      this.unverified.delete(key);
-      const { clock } = environment;
-      const { points } = this.connecting;
-      const news = await database.change((change) =>
-        noteDevice(change, identity, device, points, clock.now()),
-      );
-      status.publish(news);
-    }
   }
 
   /** Now and then: somebody who moved elsewhere should not write in vain here for hours. */

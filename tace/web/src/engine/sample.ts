@@ -47,6 +47,7 @@ export function emptyChat(identity: Identity, name: string, activeMs: number): C
     verified: false,
     newDeviceSinceMs: null,
     unlistedDevice: false,
+    uncheckedDevice: false,
     muted: false,
     pinned: false,
     archived: false,

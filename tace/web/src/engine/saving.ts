@@ -2,7 +2,7 @@
 
 import { type Body, type Content, decodeBody, encodeBody, Kind, READ } from "../e2ee/content";
 import { Joining, MAX_JOINING } from "../e2ee/parts";
-import { oweReceipt, partsOf, removeParts, wholesInParts } from "../store/arrivals";
+import { keepLooseEnd, oweReceipt, partsOf, removeParts, wholesInParts } from "../store/arrivals";
 import type { Change } from "../store/change";
 import { messageByContent } from "../store/messages";
 import {
@@ -13,7 +13,7 @@ import {
   parcelsOf,
   removeOutgoing,
 } from "../store/outbox";
-import { amendPerson } from "../store/people";
+import { amendPerson, isUnchecked } from "../store/people";
 import {
   type DeviceId,
   type FileRow,
@@ -64,7 +64,16 @@ export async function saveContent(
       return;
     case Kind.PROFILE: {
       const name = presentable(body.name);
-      if (!name || isSilenced || name === person?.name) return;
+      if (!name || isSilenced || !person) return;
+      if (isUnchecked(person, device)) {
+        // What it calls its owner is shown as late as everything else of it.
+        const named = person.unchecked?.map((each) =>
+          each.device === device ? { ...each, name } : each,
+        );
+        await amendPerson(change, identity, { unchecked: named ?? [] });
+        return;
+      }
+      if (name === person.name) return;
       await amendPerson(change, identity, { name });
       saved.news.chat(identity);
       return;
@@ -136,19 +145,37 @@ async function saveBody(
     case Kind.EDIT:
     case Kind.DELETE:
       saved.placed.push({ chat: identity, device, counter });
-      await applyChange(change, saved.news, {
-        chat: identity,
-        mine: false,
-        target: hex(body.target),
-        id: contentId,
-        change: targetChange(body, counter),
-        nowMs,
-      });
+      await saveChange(
+        change,
+        hex(body.target),
+        contentId,
+        targetChange(body, counter),
+        from,
+        saved,
+      );
       return;
     default:
       row = await addReceived(change, { ...received, kind: "newer" });
   }
   if (row) saved.messages.push(row);
+}
+
+/** Applied to its target, or kept where that may not be yet. */
+async function saveChange(
+  change: Change,
+  target: MessageId,
+  id: MessageId,
+  said: TargetChange,
+  from: From,
+  saved: Saved,
+): Promise<void> {
+  const { identity: chat, device, nowMs } = from;
+  if (isUnchecked(await change.get("person", chat), device)) {
+    await keepLooseEnd(change, { chat, target, id, change: said, keptMs: nowMs, device });
+    return;
+  }
+  const targeting = { chat, mine: false, target, id, change: said, nowMs };
+  await applyChange(change, saved.news, targeting);
 }
 
 function targetChange(

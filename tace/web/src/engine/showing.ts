@@ -3,7 +3,8 @@
  *
  * What a device says is counted. What comes before its turn is held back until the gap closes, for
  * two seconds, or until nothing more lies in the mailbox (docs/protocol/e2ee.md, section 9). A
- * message that was saved and not shown is found again after a restart.
+ * message that was saved and not shown is found again after a restart. Nothing is shown of a device
+ * whose owner's list is to be looked at first (./new-devices).
  */
 
 import { HoldBack } from "../e2ee/order";
@@ -11,6 +12,7 @@ import type { Clock } from "../network/clock";
 import type { Change } from "../store/change";
 import type { Database } from "../store/database";
 import { placeFor } from "../store/messages";
+import { isUnchecked } from "../store/people";
 import type { DeviceId, MessageRow } from "../store/rows";
 import { Turns } from "../store/turns";
 import type { Identity, MessageId } from "./contract";
@@ -63,6 +65,17 @@ export class Showing {
       this.ready.push(...holdBack.offer(each.counter, each, now));
     }
     await this.flush();
+  }
+
+  /** That device was looked up: what it said meanwhile may be shown. */
+  async checked(chat: Identity, device: DeviceId): Promise<void> {
+    const unshown = await this.database.reader.all("message", { index: "unshown" });
+    const theirs = unshown.filter((row) => row.chat === chat && row.device === device);
+    // Their turns may have gone by: then they are shown as they are given here.
+    await this.arrived(
+      theirs.sort((a, b) => a.counter - b.counter),
+      [],
+    );
   }
 
   /** What waits at the nodes is being fetched: gaps may still close. */
@@ -146,14 +159,15 @@ export class Showing {
 /** Give them their places; what their devices say next is expected from there on. */
 async function show(change: Change, news: News, ready: readonly InOrder[]): Promise<void> {
   for (const { chat, device, counter, id } of ready) {
+    const message = id === null ? undefined : await change.get("message", id);
+    const person = await change.get("person", chat);
+    // It stays saved, and is taken up again when its device was looked up.
+    if (message && isUnchecked(person, device)) continue;
     const row = await change.get("device", [chat, device]);
     if (row) {
       change.put("device", { ...row, nextShown: Math.max(row.nextShown ?? 0, counter + 1) });
     }
-    const message = id === null ? undefined : await change.get("message", id);
-    if (message?.unshown === undefined) continue;
-    const person = await change.get("person", message.chat);
-    if (!person) continue;
+    if (message?.unshown === undefined || !person) continue;
     const place = await placeFor(change, person, message.device, message.counter);
     const { unshown: _, ...shown } = message;
     const unread = message.kind === "deleted" ? {} : { unread: 1 as const };

@@ -16,6 +16,11 @@ export interface Stamp {
   nonce: bigint;
 }
 
+/** How many bits a `stamp-required` asks for; NaN where it does not say. */
+export function wantedBits(detail: string): number {
+  return Number(/(\d{1,3})$/.exec(detail)?.[1] ?? Number.NaN);
+}
+
 /** Makes stamps, one at a time. */
 export class Stamper {
   private readonly turns = new Turns();

@@ -5,6 +5,7 @@ import type { Database } from "../store/database";
 import type { EngineEvent, EngineState } from "./contract";
 import { INITIAL_STATE } from "./initial-state";
 import type { News } from "./news";
+import { isShown } from "./views";
 
 /** Counts are made anew at most so often, however much changes. */
 const COUNT_AFTER_MS = 50;
@@ -47,7 +48,7 @@ export class Status {
     let requests = 0;
     for (const person of await reader.all("person")) {
       if (person.standing === "contact" && !person.muted) unread += person.unread;
-      if (person.standing === "request" && person.last) requests += 1;
+      if (person.standing === "request" && isShown(person)) requests += 1;
     }
     const waiting = (await reader.keys("message", { index: "waiting" })).length;
     this.become({ unread, requests, waiting });

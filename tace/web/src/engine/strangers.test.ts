@@ -68,8 +68,18 @@ test("nobody is looked up because a stranger wrote from two devices", async () =
   await world.settled();
   await fresh.owner.addContact(bob.code, "");
   await fresh.say(bob, "from another");
-  await world.until(async () => (await bob.texts(fresh)).length === 2);
+  await world.until(async () => (await bob.stored.reader.keys("message")).length === 2);
   await world.pass(5_000);
   const person = await bob.stored.reader.get("person", fresh.identity);
   expect(person).toMatchObject({ standing: "request", deviceList: null, lookedUpMs: 0 });
+  expect((await bob.queries.chat(fresh.identity))?.uncheckedDevice).toBe(false);
+  expect(await bob.texts(fresh)).toEqual(["from one"]);
+  // Once they are let in they are looked up, and what waited for that is shown.
+  await bob.say(fresh, "who is it?");
+  await world.until(async () => (await bob.texts(fresh)).includes("from another"));
+  expect(await bob.stored.reader.get("person", fresh.identity)).toMatchObject({
+    unlistedDevice: false,
+    deviceList: expect.anything(),
+    unchecked: [],
+  });
 });

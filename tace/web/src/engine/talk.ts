@@ -34,6 +34,8 @@ export interface TalkParts {
   /** Something waits in the outbox. */
   flushSoon: () => void;
   receiptsSoon: () => void;
+  /** Somebody is a contact now: what waits for that goes on. */
+  letIn: () => void;
 }
 
 export class Talk {
@@ -122,7 +124,7 @@ export class Talk {
         await makeWaitingDue(change, row.chat);
         return;
       }
-      const person = await sendable(change, row.chat);
+      const person = await sendable(change, news, row.chat);
       const nowMs = this.parts.clock.now();
       // Under the same ids and counter: who has it already shows it once.
       const { ids } = await this.parts.addressing.write(change, {
@@ -185,7 +187,7 @@ export class Talk {
       // Asked twice it is sent once.
       if (await messageByContent(change, chat, true, id)) return;
       if (await change.get("message", id)) throw new EngineError("bad-id");
-      const person = await sendable(change, chat);
+      const person = await sendable(change, news, chat);
       const answered = replyTo === null ? undefined : await change.get("message", replyTo);
       const quoted = answered?.chat === chat ? answered.contentId : null;
       const written = await wrapped(() =>
@@ -231,6 +233,7 @@ export class Talk {
     });
     this.parts.publish(news);
     this.parts.flushSoon();
+    if (news.letsIn) this.parts.letIn();
   }
 
   private async amend(
@@ -246,6 +249,7 @@ export class Talk {
     });
     this.parts.publish(news);
     this.parts.flushSoon();
+    if (news.letsIn) this.parts.letIn();
   }
 
   /** Say a change of a message to the other side, and apply it here. */
@@ -257,7 +261,7 @@ export class Talk {
     changeOf: (counter: number) => TargetChange,
   ): Promise<void> {
     const { addressing, clock, random } = this.parts;
-    const person = await sendable(change, row.chat);
+    const person = await sendable(change, news, row.chat);
     const nowMs = clock.now();
     const id = [...random(16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     const writing = { person, id, body, replyTo: null, message: null, nowMs };
@@ -274,11 +278,13 @@ export class Talk {
 }
 
 /** Writing to a stranger accepts them. @throws EngineError unknown-chat, blocked */
-async function sendable(change: Change, chat: Identity): Promise<PersonRow> {
+async function sendable(change: Change, news: News, chat: Identity): Promise<PersonRow> {
   const person = await change.get("person", chat);
   if (!person) throw new EngineError("unknown-chat");
   if (person.standing === "blocked") throw new EngineError("blocked");
-  return person.standing === "request" ? { ...person, standing: "contact" } : person;
+  if (person.standing === "contact") return person;
+  news.letsIn = true;
+  return { ...person, standing: "contact" };
 }
 
 function bodyOf(row: MessageRow): Body {

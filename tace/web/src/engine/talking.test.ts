@@ -138,6 +138,22 @@ test("answers that are lost make nothing come twice", async () => {
   await shows(bob, ada, expected);
 });
 
+test("acks that are refused for a while are said again on the same connection", async () => {
+  const [ada, bob] = await acquainted();
+  await world.pass(3_000);
+  const before = bob.owner.state.connection;
+  world.one.faults.refuseAcks = 3;
+  const id = await ada.say(bob, "one at a time");
+  await shows(bob, ada, ["one at a time"]);
+  await delivered(ada, [id]);
+  await world.until(() => world.one.faults.refuseAcks === 0 && world.network.waiting === 0);
+  expect(bob.owner.state.connection).toEqual(before);
+  // Who waits with one when the page ends leaves nothing behind.
+  world.one.faults.refuseAcks = Number.POSITIVE_INFINITY;
+  await ada.say(bob, "and another");
+  await world.pass(500);
+});
+
 test("what comes in another order stands in the order it was said", async () => {
   const [ada, bob] = await acquainted();
   await bob.close();
@@ -303,6 +319,18 @@ test("a refusal ends nothing: it is offered until somebody takes it", async () =
   world.one.faults.refuse = null;
   await delivered(ada, [id]);
   expect((await ada.queries.details(id)).refusal).toBe(null);
+});
+
+test("the only node there is says when it is to be asked again, and is not asked before", async () => {
+  const [ada, bob] = await acquainted();
+  await world.pass(3_000);
+  world.one.faults.refuseSends = 2;
+  const id = await ada.say(bob, "when you have time");
+  await world.pass(1_900);
+  expect(world.one.faults.refuseSends).toBe(1);
+  await world.pass(2_000);
+  expect(world.one.faults.refuseSends).toBe(0);
+  await delivered(ada, [id]);
 });
 
 test("what nobody confirmed expires, and Retry sends it again", async () => {

@@ -16,6 +16,11 @@ export function shortCode(code: string): string {
   return `${code.slice(0, SHORT_CODE_CHARACTERS)}…`;
 }
 
+/** A stranger of whom nothing has come that could be answered is not there yet. */
+export function isShown(person: PersonRow): boolean {
+  return person.standing !== "request" || person.last !== null || Boolean(person.unchecked?.length);
+}
+
 export function chatView(person: PersonRow, code: string): Chat {
   const { last, standing } = person;
   // Of a stranger nothing is given out before the person accepts.
@@ -31,6 +36,7 @@ export function chatView(person: PersonRow, code: string): Chat {
     verified: person.verified,
     newDeviceSinceMs: person.newDeviceSinceMs,
     unlistedDevice: person.unlistedDevice,
+    uncheckedDevice: standing === "contact" && Boolean(person.unchecked?.length),
     muted: person.muted,
     pinned: person.pinned,
     archived: person.archived,

@@ -4,8 +4,15 @@ import { Refusal, TaceError } from "../wire/errors";
 
 /** No node could be reached. */
 export class NoNode extends TaceError {
-  /** @param cause what the first one that was tried said. */
-  constructor(message: string, cause?: unknown) {
+  /**
+   * @param cause what the first one that was tried said; of a piece of work, the last one.
+   * @param pauseMs how long the only node there is wants to be left alone; 0 where none said.
+   */
+  constructor(
+    message: string,
+    cause?: unknown,
+    readonly pauseMs = 0,
+  ) {
     super("no-node", message);
     this.cause = cause;
   }

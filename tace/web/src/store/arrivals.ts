@@ -2,7 +2,7 @@
 
 import type { Identity, MessageId } from "../engine/contract";
 import { type Change, prefix, type Reader } from "./change";
-import type { LooseEndRow, PartRow, ReceiptRow, UnreadableRow } from "./rows";
+import type { DeviceId, LooseEndRow, PartRow, ReceiptRow, UnreadableRow } from "./rows";
 
 /** How many unreadable envelopes are kept, of one claimed sender and of all. */
 export const MAX_KEPT_OF_ONE = 100;
@@ -85,6 +85,26 @@ export async function takeLooseEnds(
   target: MessageId,
 ): Promise<LooseEndRow[]> {
   const found = await change.all("looseEnd", { range: prefix(chat, target) });
-  for (const end of found) change.remove("looseEnd", [end.chat, end.target, end.id]);
-  return found;
+  return taken(
+    change,
+    found.filter((end) => end.device === undefined),
+  );
+}
+
+/** What waited until that device was looked up, taken out, the oldest in front. */
+export async function takeEndsOf(
+  change: Change,
+  chat: Identity,
+  device: DeviceId,
+): Promise<LooseEndRow[]> {
+  const found = await change.all("looseEnd", { index: "byKept", range: prefix(chat) });
+  return taken(
+    change,
+    found.filter((end) => end.device === device),
+  );
+}
+
+function taken(change: Change, ends: LooseEndRow[]): LooseEndRow[] {
+  for (const end of ends) change.remove("looseEnd", [end.chat, end.target, end.id]);
+  return ends;
 }

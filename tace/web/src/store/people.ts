@@ -73,6 +73,11 @@ export function devicesOf(reader: Reader, identity: Identity): Promise<DeviceRow
   return reader.all("device", { range: prefix(identity) });
 }
 
+/** Is it new, so that nothing of it is shown before its owner's list was looked at? */
+export function isUnchecked(person: PersonRow | undefined, device: DeviceId): boolean {
+  return person?.unchecked?.some((each) => each.device === device) ?? false;
+}
+
 /** How many strangers wait to be answered. */
 export async function countRequests(reader: Reader): Promise<number> {
   const range = IDBKeyRange.only("request");

@@ -46,6 +46,8 @@ export interface PersonRow {
   verified: boolean;
   newDeviceSinceMs: number | null;
   unlistedDevice: boolean;
+  /** Devices of theirs of which nothing is shown yet. Rows of earlier releases do not say so. */
+  unchecked?: readonly UncheckedDevice[];
   muted: boolean;
   pinned: boolean;
   archived: boolean;
@@ -58,6 +60,13 @@ export interface PersonRow {
   activeMs: number;
   /** The place of the newest message; the next one stands after it. */
   lastPlace: number;
+}
+
+/** A new device: its owner's list is to be looked at before anything of it is shown. */
+export interface UncheckedDevice {
+  device: DeviceId;
+  /** What it calls its owner, known as their name once it was looked at; "" when it did not say. */
+  name: string;
 }
 
 export interface LastMessage {
@@ -157,7 +166,8 @@ export interface FileBytesRow {
 }
 
 /**
- * An edit, a deletion or a reaction whose target is not here yet: it waits for it.
+ * An edit, a deletion or a reaction that waits: for its target, which is not here yet, or until the
+ * device that said so was looked up.
  */
 export interface LooseEndRow {
   chat: Identity;
@@ -166,6 +176,8 @@ export interface LooseEndRow {
   id: MessageId;
   change: TargetChange;
   keptMs: number;
+  /** Set while the device that said so is unchecked: it is applied to nothing until it is not. */
+  device?: DeviceId;
 }
 
 export type TargetChange =

@@ -17,6 +17,7 @@ import {
   structure,
   type Values,
 } from "./fields";
+import { checkFormats } from "./formats";
 
 export interface MessageKind<S extends Shape> {
   readonly name: string;
@@ -112,6 +113,7 @@ export function decodeBody<T>(name: string, field: Field<T>, body: Uint8Array): 
     throw new ProtocolError(`${name}: ${reasonOf(error)}`);
   }
   try {
+    checkFormats(body);
     return field.read(value);
   } catch (error) {
     if (error instanceof NotAsDeclared) throw new ProtocolError(`${name}: ${error.message}`);

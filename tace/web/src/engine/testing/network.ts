@@ -50,6 +50,7 @@ import {
   mailboxId,
   parseEnvelope,
   parseTombstone,
+  stampBits,
   stampedFor,
 } from "../../wire/objects";
 import {
@@ -70,6 +71,8 @@ export class FakeNetwork {
   /** Everything that was ever offered, in order. */
   readonly offered: string[] = [];
   stampBits = 4;
+  /** How often a record was asked for. */
+  recordsAsked = 0;
 
   constructor(
     readonly clock: Clock,
@@ -121,6 +124,16 @@ export interface Faults {
   reversePushes: boolean;
   /** The word that answers every envelope; null: it is stored. */
   refuse: string | null;
+  /** When a blob that was refused so may be offered again; 0: it does not say. */
+  retryAfterMs: number;
+  /** A search for a blob is refused: it is to be asked for again in two seconds. */
+  refuseBlobs: number;
+  /** The same for records. */
+  refuseRecords: number;
+  /** The same for acks. */
+  refuseAcks: number;
+  /** The same for all envelopes of a request. */
+  refuseSends: number;
 }
 
 export class FakeNode {
@@ -135,6 +148,11 @@ export class FakeNode {
     doublePushes: false,
     reversePushes: false,
     refuse: null,
+    retryAfterMs: 0,
+    refuseBlobs: 0,
+    refuseRecords: 0,
+    refuseAcks: 0,
+    refuseSends: 0,
   };
 
   constructor(
@@ -266,12 +284,14 @@ class FakeLink implements Transport {
         this.startWatch(read(StartWatch).mailboxes.map(hex), requestId);
         return;
       case Ack.number:
+        if (this.isTooFast("refuseAcks", requestId)) return;
         await this.ack(read(Ack), requestId);
         return;
       case Defer.number:
         for (const id of read(Defer).ids) this.deferred.add(hex(id));
         return;
       case Send.number: {
+        if (this.isTooFast("refuseSends", requestId)) return;
         if (faults.loseSends > 0) {
           faults.loseSends -= 1;
           this.break();
@@ -288,21 +308,32 @@ class FakeLink implements Transport {
         return;
       }
       case PutBlob.number: {
-        const { blob } = read(PutBlob);
-        if (faults.refuse !== null) {
-          this.tell(ClientRefused, requestId, { code: faults.refuse });
+        const { blob, stampTarget, stampNonce } = read(PutBlob);
+        const hash = await sha256(blob);
+        const bits = await stampBits(hash, stampTarget, BigInt(stampNonce));
+        if (bits < Math.max(stampTarget, network.stampBits)) {
+          const detail = String(network.stampBits);
+          this.tell(ClientRefused, requestId, { code: "stamp-required", detail });
           return;
         }
-        network.blobs.set(hex(await sha256(blob)), blob);
+        if (faults.refuse !== null) {
+          const { refuse, retryAfterMs } = faults;
+          this.tell(ClientRefused, requestId, { code: refuse, retryAfterMs });
+          return;
+        }
+        network.blobs.set(hex(hash), blob);
         this.tell(BlobStored, requestId, { state: "stored", copies: 3, of: 4 });
         return;
       }
       case GetBlob.number: {
+        if (this.isTooFast("refuseBlobs", requestId)) return;
         const blob = network.blobs.get(hex(read(GetBlob).hash)) ?? new Uint8Array();
         this.tell(BlobFound, requestId, { blob });
         return;
       }
       case FindRecord.number: {
+        network.recordsAsked += 1;
+        if (this.isTooFast("refuseRecords", requestId)) return;
         const found = network.records.get(hex(read(FindRecord).key));
         this.tell(ClientRecord, requestId, { record: found?.encoded ?? new Uint8Array() });
         return;
@@ -334,6 +365,17 @@ class FakeLink implements Transport {
       default:
         this.tell(ClientRefused, requestId, { code: "unknown-message" });
     }
+  }
+
+  private isTooFast(
+    fault: "refuseBlobs" | "refuseRecords" | "refuseAcks" | "refuseSends",
+    requestId: number,
+  ): boolean {
+    const { faults } = this.node;
+    if (faults[fault] <= 0) return false;
+    faults[fault] -= 1;
+    this.tell(ClientRefused, requestId, { code: "rate-limited", retryAfterMs: 2_000 });
+    return true;
   }
 
   private startWatch(mailboxes: string[], requestId: number): void {

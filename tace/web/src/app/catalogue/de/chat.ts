@@ -61,6 +61,8 @@ export const chat: Translated<typeof english> = {
   "screen.request": "{name} gehört noch nicht zu deinen Kontakten.",
   "screen.to-requests": "Zu den Anfragen",
   "screen.new-device": "{name} benutzt ein Gerät, das vorher nicht da war.",
+  "screen.unchecked-device":
+    "{name} hat von einem Gerät geschrieben, das vorher nicht da war. Es wird gezeigt, sobald sich die Geräteliste der Person nachsehen ließ.",
   "screen.look": "Ansehen",
 
   "message.you": "Du",

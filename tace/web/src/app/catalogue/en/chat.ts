@@ -61,6 +61,8 @@ export const chat = {
   "screen.request": "{name} is not among your contacts yet.",
   "screen.to-requests": "To the requests",
   "screen.new-device": "{name} uses a device that was not there before.",
+  "screen.unchecked-device":
+    "{name} wrote from a device that was not there before. It is shown as soon as their list of devices could be looked at.",
   "screen.look": "Look",
 
   "message.you": "You",
