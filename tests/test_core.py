@@ -141,7 +141,10 @@ class LifeTests(CoreTestCase):
         self.network.frames.clear()
         self.network.run(60.0)
         asked = {kind for source, _, kind in self.network.frames if source == late.id}
-        self.assertEqual(asked & {"GetRing", "GetMembers", "CompareRanges", "Notify", "Ping"}, set())
+        self.assertEqual(
+            asked & {"GetRing", "GetMembers", "CompareRanges", "Notify", "Ping"},
+            set(),
+        )
 
     def test_stop_twice(self) -> None:
         """Is nothing special."""
