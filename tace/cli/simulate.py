@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from tace.cli.measuring import ProgressScreen
+from tace.cli.simulate_all import PAGE, simulate_all, usual_jobs
 from tace.simulation.plot import plot
 from tace.simulation.report import Report
 from tace.simulation.scenarios.catalogue import SCENARIOS
@@ -38,7 +39,7 @@ def _list_of_scenarios() -> str:
     "simulate",
     epilog=f"\b\nScenarios:\n{_list_of_scenarios()}",
 )
-@click.argument("scenario", metavar="SCENARIO|FILE")
+@click.argument("scenario", metavar="SCENARIO|FILE", required=False)
 @click.option("--nodes", type=click.IntRange(2, 10_000), help="How many; each has its own default.")
 @click.option("--seed", type=click.IntRange(0), help="All chance follows from it; 1 by default.")
 @click.option("--people", type=click.IntRange(2, 10_000), help="Who write to each other.")
@@ -65,15 +66,34 @@ def _list_of_scenarios() -> str:
     help="Draw the ring and the timeline, as SVG.",
 )
 @click.option("--record", is_flag=True, help="Write what came of it below the script FILE.")
+@click.option(
+    "--all",
+    "whole_table",
+    is_flag=True,
+    help="Play every case that a network must stand, and write the table. It takes hours.",
+)
+@click.option("--quick", is_flag=True, help="With --all: small networks, one seed, minutes.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), help="With --all: runs at a time; one for each core."
+)
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help=f"With --all: where the table goes; {PAGE} by default.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
-    scenario: str,
+    scenario: str | None,
     seed: int | None,
     as_json: bool,
     plot_file: Path | None,
     record: bool,
+    whole_table: bool,
+    quick: bool,
+    jobs: int | None,
+    page: Path | None,
     **chosen: Any,
 ) -> None:
     """Run nodes, people and what happens to them in virtual time, under the eyes of an oracle.
@@ -85,6 +105,14 @@ def command(
     if plot_file is not None and not plot_file.parent.is_dir():
         raise click.UsageError(f"{plot_file.parent} is no directory")
     named = {name: value for name, value in chosen.items() if value is not None}
+    if whole_table:
+        if scenario or named or seed is not None or as_json or plot_file or record:
+            raise click.UsageError("--all takes --quick, --jobs and --page, and nothing else")
+        ctx.exit(_all(page or PAGE, quick=quick, jobs=jobs or usual_jobs()))
+    if scenario is None:
+        raise click.UsageError("which scenario? One of those below, a script, or --all")
+    if quick or jobs or page:
+        raise click.UsageError("--quick, --jobs and --page are for --all")
     script: Script | None = None
     if scenario in SCENARIOS:
         if record:
@@ -121,6 +149,18 @@ def command(
     to_compare = None if record or seed is not None else script
     as_recorded = to_compare is None or _is_as_recorded(to_compare, report)
     ctx.exit(0 if report.held and as_recorded else BROKEN_STATUS)
+
+
+def _all(page: Path, *, quick: bool, jobs: int) -> int:
+    """The exit status. :raises click.UsageError: there is no place for the page."""
+    if not page.parent.is_dir():
+        raise click.UsageError(f"{page.parent} is no directory: --page says where the table goes")
+    try:
+        held = simulate_all(page, quick=quick, jobs=jobs)
+    except KeyboardInterrupt:
+        click.echo("tace: interrupted", err=True)
+        return INTERRUPTED_STATUS
+    return 0 if held else BROKEN_STATUS
 
 
 def _built_in(name: str, named: dict[str, Any], seed: int) -> Play:

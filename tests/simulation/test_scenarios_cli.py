@@ -78,7 +78,7 @@ class Simulate(SynchronousTestCase):
         bad = Path(self.mktemp())
         bad.write_text("ring 4\nrun far\n")
         for arguments, why in (
-            ((), "Missing argument"),
+            ((), "which scenario?"),
             (("no-such-thing",), "is no scenario"),
             ((bad,), "line 2: how long is a number"),
             (("idle", "--ways", "3"), "--ways means nothing to idle"),
