@@ -200,6 +200,43 @@ class Judging(SynchronousTestCase):
         report = play("one", act, 1, settings={"ring.replicas": 3})
         self.assertTrue(report.held, list(report.faults()))
 
+    def test_belongings_that_are_gone(self) -> None:
+        """Records and chunks that are on no disk are missed, and so are records too old."""
+
+        def act(stage: Stage) -> None:
+            stage.form(4)
+            stage.keep(records=3, files=2)
+            stage.find_all()
+            self.assertEqual(stage.broken, [])
+            stage.world.oracle.expect_disorder(60.0)
+            stage.kill(stage.world.living, wipe=True)
+            stage.start(stage.down)
+            stage.ideal_within(60.0)
+            stage.find_all()
+
+        settings = {"ring.replicas": 3, "limits.requests_stamp_bits": 2}
+        report = play("belongings", act, 1, settings=settings)
+        (fault,) = report.faults()
+        self.assertIn("5 of 5 are not found: not there", fault)
+
+    def test_an_older_record(self) -> None:
+        """Only the newest is the right one."""
+
+        def act(stage: Stage) -> None:
+            stage.form(3)
+            stage.keep(records=1)
+            kept = stage.belongings
+            before = dict(kept._records)
+            stage.keep(renew=True)
+            stage.find_all()
+            (name,) = before
+            self.assertEqual(
+                [kept._is_right(name, record) for record in (before[name], kept._records[name])],
+                [False, True],
+            )
+
+        self.assertTrue(play("older", act, 1).held)
+
     def test_moved_items(self) -> None:
         """What repair brings counts as moved: a node that returns empty is given its share."""
 

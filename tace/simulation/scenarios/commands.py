@@ -98,6 +98,18 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """``records 6``, ``files 3``, ``renew``: what people keep beside messages, until stored."""
+
+    records: int = 0
+    files: int = 0
+    renew: bool = False
+
+    def play(self, stage: Stage) -> None:
+        stage.keep(records=self.records, files=self.files, renew=self.renew)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """``run 60``: virtual seconds pass."""
 
@@ -282,3 +294,11 @@ class ExpectNoLoss:
 
     def play(self, stage: Stage) -> None:
         stage.promise_no_loss()
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectBelongings:
+    """``expect belongings``: every record, the newest, and every chunk is found, now."""
+
+    def play(self, stage: Stage) -> None:
+        stage.find_all()

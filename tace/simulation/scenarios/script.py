@@ -177,7 +177,11 @@ def _expect(words: _Words) -> c.Command:
         case "no":
             words.must("loss")
             return c.ExpectNoLoss()
-    raise ValueError(f"one can expect ideal, copies, members or no loss, and not '{what}'")
+        case "belongings":
+            return c.ExpectBelongings()
+    raise ValueError(
+        f"one can expect ideal, copies, members, belongings or no loss, and not '{what}'"
+    )
 
 
 VERBS: dict[str, Callable[[_Words], c.Command]] = {
@@ -186,6 +190,9 @@ VERBS: dict[str, Callable[[_Words], c.Command]] = {
     "people": _people,
     "load": lambda words: c.Load(words.number("how many", ending="/s")),
     "write": lambda words: c.Write(words.count("how many", most=100_000)),
+    "records": lambda words: c.Keep(records=words.count("how many records")),
+    "files": lambda words: c.Keep(files=words.count("how many chunks")),
+    "renew": lambda words: c.Keep(renew=True),
     "run": lambda words: c.Run(words.number("how long")),
     "kill": _kill,
     "stop": lambda words: c.Stop(words.who()),

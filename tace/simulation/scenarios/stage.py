@@ -11,6 +11,7 @@ from tace.errors import TaceError
 from tace.seams import Totals
 from tace.simulation.ledger import Letter
 from tace.simulation.node import SimulatedNode
+from tace.simulation.scenarios.belongings import Belongings
 from tace.simulation.scenarios.copies import Copies
 from tace.simulation.scenarios.load import Load
 from tace.simulation.scenarios.watch import Watch
@@ -96,6 +97,7 @@ class Stage:
         self.copies = Copies(world)
         self.watch = Watch(world, self.copies)
         self.load = Load(world, Random(f"{world.seed}/load"))
+        self.belongings = Belongings(world, Random(f"{world.seed}/belongings"))
         self.broken: list[str] = []
         """What was promised and did not hold, a line each."""
         self.notes: list[tuple[float, str]] = []
@@ -234,6 +236,33 @@ class Stage:
             self.run_until(lambda: ledger.stored_count == ledger.sent_count, COME_SECONDS),
             f"{ledger.sent_count - ledger.stored_count} messages could not be stored",
         )
+
+    def keep(self, *, records: int = 0, files: int = 0, renew: bool = False) -> None:
+        """So many more records of people and chunks of files, and until all are stored.
+
+        :param renew: everybody publishes a newer record as well.
+        """
+        kept = self.belongings
+        if renew:
+            self.step("everybody publishes a newer record", COME_SECONDS)
+            kept.renew()
+        if records or files:
+            self.step(f"{records} records and {files} chunks of files", COME_SECONDS)
+        kept.publish(records)
+        kept.store(files)
+        self.promise(
+            self.run_until(lambda: not kept.unstored, COME_SECONDS),
+            f"{len(kept.unstored)} records or chunks could not be stored",
+        )
+
+    def find_all(self) -> None:
+        """Every record and chunk is found, the newest and whole."""
+        kept = self.belongings
+        self.step(f"{len(kept)} records and chunks are looked for", COME_SECONDS)
+        kept.look_for_all()
+        if not self.run_until(lambda: not kept.unfound, COME_SECONDS):
+            words = ", ".join(sorted(set(kept.unfound.values())))
+            self.promise(False, f"{len(kept.unfound)} of {len(kept)} are not found: {words}")
 
     def choose(
         self, count: int, among: Sequence[SimulatedNode] | None = None
