@@ -22,7 +22,10 @@ class VirtualCall:
     or cancelled leaves its old place behind, which is passed over when its time comes.
     """
 
-    __slots__ = ("_clock", "arguments", "at", "call", "called", "cancelled", "keywords", "number")
+    __slots__ = (
+        *("_clock", "arguments", "at", "call", "called", "cancelled", "keywords", "number"),
+        "waits_until",
+    )
 
     def __init__(
         self,
@@ -41,6 +44,9 @@ class VirtualCall:
         self.keywords = keywords
         self.called = False
         self.cancelled = False
+        self.waits_until: Callable[[], float | None] | None = None
+        """Asked when it is due: till when nobody is there to run it, if so. Until then it can be
+        cancelled, as any call that was not run yet."""
 
     def getTime(self) -> float:
         """When it is due, in seconds of its clock."""
@@ -195,6 +201,11 @@ class VirtualClock:
                 return False
             heappop(heap)
             self._now = at
+            if call.waits_until is not None and (until := call.waits_until()) is not None:
+                self._numbers += 1
+                call.at, call.number = until, self._numbers
+                heappush(heap, (call.at, call.number, call))
+                continue
             call.called = True
             self.calls_run += 1
             call.call(*call.arguments, **call.keywords)

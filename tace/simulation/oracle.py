@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tace.ids import NodeId, Place
 from tace.ring.pointers import Pointers
 from tace.simulation.history import Event, History
-from tace.simulation.rings import list_fault, pointer_fault, principals, shape_fault
+from tace.simulation.rings import list_fault, pointer_fault, principals
+from tace.simulation.shape import RingShape
 
 HISTORY_SHOWN = 40
 MAX_VIOLATIONS = 20
@@ -34,8 +35,10 @@ class Oracle:
     """Keeps the true state of all pointers and judges it.
 
     Checked after every change of a pointer or a member: the changed lists by themselves, that a new
-    head of a list was alive to answer, that each has a live successor, and the shape of the whole
-    ring. Every virtual second, and after every death: that there are principals enough.
+    head of a list was alive to answer, that each has a live successor, and the shape of the ring
+    (all of it, or what is around the change where that proves as much). Every virtual second: the
+    whole shape, whatever was thought of it. Then, and after every death: that there are principals
+    enough.
 
     :param clock_seconds: seconds since the world began.
     :param successors: r.
@@ -57,7 +60,7 @@ class Oracle:
         self._distinct = successors
         self._settle_seconds = settle_seconds
         self._names: dict[NodeId, str] = {}
-        self._ring: dict[Place, Pointers] = {}
+        self._shape = RingShape()
         self._member_since: dict[NodeId, float] = {}
         self._died: dict[NodeId, float] = {}
         self._disorder_until = 0.0
@@ -76,8 +79,7 @@ class Oracle:
         """A node is gone, and with it what it pointed at."""
         self._died[node] = self._seconds()
         self._member_since.pop(node, None)
-        for place in [place for place in self._ring if place.node == node]:
-            del self._ring[place]
+        self._shape.remove(node)
         self._look_at_shape()
         self.look_at_principals()
 
@@ -87,7 +89,7 @@ class Oracle:
             if old is new:
                 continue
             if new.successors:
-                self._ring[new.place] = new
+                self._shape.put(new)
             self._note(old, new)
             fault = list_fault(new, self._name) or self._contact_fault(old, new)
             if fault is not None:
@@ -114,6 +116,14 @@ class Oracle:
         """Is one ring not to be asked for just now?"""
         return self._seconds() < self._disorder_until
 
+    def look_at_everything(self) -> None:
+        """The whole ring, as it is now."""
+        if not self.disorderly:
+            fault = self._shape.whole_fault(self._name)
+            if fault is not None:
+                self._violated(fault)
+        self.look_at_principals()
+
     def look_at_principals(self) -> None:
         """Are there r + 1 principals, or as many as have been members for a while?"""
         if self.disorderly:
@@ -122,7 +132,7 @@ class Oracle:
         wanted = min(
             self._distinct + 1, sum(since <= settled for since in self._member_since.values())
         )
-        there = {place.node: None for place in principals(self._ring)}
+        there = {place.node: None for place in principals(self._shape.ring)}
         if len(there) < wanted:
             passed = [self._names[n] for n in self._member_since if n not in there]
             self._violated(
@@ -132,7 +142,7 @@ class Oracle:
 
     def ideal_fault(self) -> str | None:
         """The first pointer that is not right, as it is now; None in an ideal ring."""
-        return pointer_fault(self._ring, self._distinct, self._name)
+        return pointer_fault(self._shape.ring, self._distinct, self._name)
 
     @property
     def members(self) -> list[str]:
@@ -148,7 +158,7 @@ class Oracle:
     def _look_at_shape(self) -> None:
         self.checks += 1
         if not self.disorderly:
-            fault = shape_fault(self._ring, self._name)
+            fault = self._shape.fault(self._name)
             if fault is not None:
                 self._violated(fault)
 

@@ -36,6 +36,7 @@ class Process:
         self._seconds_off = seconds_off
         self._held: deque[Callable[[], None]] | None = None
         """While it stalls: what would have been its turns."""
+        self._stalls_until: float | None = None
         self.alive = True
 
     def kill(self) -> None:
@@ -59,9 +60,16 @@ class Process:
         """
         if self.alive and self._held is None:
             self._held = deque()
+            self._stalls_until = self._clock.seconds() + seconds
             self._clock.callLater(seconds, self._go_on)
 
+    @property
+    def stalled(self) -> bool:
+        """Does its loop stand still just now?"""
+        return self._held is not None
+
     def _go_on(self) -> None:
+        self._stalls_until = None
         held, self._held = self._held, None
         for turn in held or ():
             turn()
@@ -83,7 +91,13 @@ class Process:
             # What is left of it is cleared away whenever Python likes, which must change nothing.
             return VirtualCall(self._clock, self.seconds() + delay, 0, callable, args, kw)
         call = self._clock.callLater(delay, self.turn, callable, *args, **kw)
+        # A timer that comes due while the loop stands still was not called: until the loop goes
+        # on, what it finds there first may cancel it.
+        call.waits_until = self._till_it_goes_on
         return call if not self._seconds_off else _OwnTime(call, self._seconds_off)
+
+    def _till_it_goes_on(self) -> float | None:
+        return self._stalls_until if self.alive else None
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
         """Those of this program only."""

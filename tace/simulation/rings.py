@@ -110,11 +110,13 @@ def pointer_fault(ring: Ring, distinct_nodes: int, name: Names) -> str | None:
     :param distinct_nodes: r, the other nodes that a successor list names.
     """
     order = sorted(ring, key=lambda place: place.position)
+    twice = order + order
     for number, place in enumerate(order):
         pointers = ring[place]
         if not pointers.member:
             return f"{name(place)} is no member yet"
-        after = [*order[number + 1 :], *order[:number]]
+        end = number + min(len(order), MAX_LIST_ENTRIES + 1)
+        after = twice[number + 1 : end]
         wanted = _list_of(place, after, distinct_nodes)
         if pointers.successors != wanted:
             at = next(

@@ -159,9 +159,23 @@ class StreamEnd:
         other = self.other
         if other.connected and other.process.alive:
             other.process.turn(other.receive, packet)
+        elif other.process.alive and other.process.stalled and not other.begun:
+            # The host has accepted the connection, and keeps what comes until the program looks.
+            other.process.turn(self._arrived_late, packet)
         elif packet.kind not in (Kind.RESET, Kind.FIN):
             # Nobody is there any more; the host says so.
             other._put(Kind.RESET)
+
+    def _arrived_late(self, packet: _Packet) -> None:
+        if self.other.connected:
+            self.other.receive(packet)
+        elif packet.kind not in (Kind.RESET, Kind.FIN):
+            self.other._put(Kind.RESET)
+
+    @property
+    def begun(self) -> bool:
+        """Has a program taken this end, now or before?"""
+        return self._protocol is not None
 
     def resend(self) -> None:
         """The way may be open again."""

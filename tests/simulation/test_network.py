@@ -150,6 +150,18 @@ class SocketTests(NetworkTestCase):
         self.assertEqual([self.successResultOf(call) for call in calls], [Done()] * 10)
         self.assertEqual([cast(Notify, m).to_index for _, m in self.serving.asked], list(range(10)))
 
+    def test_dialled_while_it_stands_still(self) -> None:
+        """The host accepts and keeps what comes; the program answers when it goes on."""
+        self.serving = Serving()
+        first, second = self.nodes([{}, self.serving.procedures])
+        second.process.stall(2.0)
+        call = first.links.call(second.node, Notify(1, 2), timeout_seconds=10)
+        self.advance(1.9)
+        self.assertNoResult(call)
+        self.assertEqual(first.heard.names(), [])
+        self.advance(1.0)
+        self.assertEqual(self.successResultOf(call), Done())
+
     def test_a_cut_of_one_way(self) -> None:
         """The question arrives, the answer does not."""
         first, second = self.pair()

@@ -69,7 +69,7 @@ class TwentyNodes(SynchronousTestCase):
         """One after the other, a storm, disks kept and lost, words said and unsaid."""
         with simulated_world(4) as world:
             world.ring(8, apart_seconds=0.5)
-            chatter = Chatter(world, people=8, per_second=4.0)
+            chatter = Chatter(world, people=8, per_second=6.0)
             world.storm(12)
             world.run_for(5.0)
             self.be_ideal(world, 20)

@@ -95,6 +95,16 @@ class Stalls(SynchronousTestCase):
         self.process.turn(self.ran.append, "later")
         self.assertEqual(self.ran[-2:], ["later", "."])
 
+    def test_a_timer_that_is_cancelled_when_it_goes_on(self) -> None:
+        """What came meanwhile is looked at first, and may make a timer needless that was due."""
+        timer = self.process.callLater(1.0, self.ran.append, "timer")
+        self.process.stall(3.0)
+        self.process.turn(timer.cancel)
+        self.clock.run_for(2.0)
+        self.assertTrue(timer.active())
+        self.clock.run_for(2.0)
+        self.assertEqual(self.ran, ["."])
+
     def test_killed_while_it_stands(self) -> None:
         """Nothing of it happens any more."""
         self.process.stall(1.0)
