@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tace.client.directory import Directory, device_record
-from tace.client.errors import BlockedPerson
+from tace.client.errors import BlockedPerson, OutboxFull
 from tace.client.own import OwnIdentity
 from tace.client.rows import (
     HistoryMessage,
@@ -48,6 +48,9 @@ LIFETIME_HOURS = 14 * 24
 """How long a message waits for its recipient."""
 SHORTEST_HOURS = 24
 """A node that takes only what lives shorter is not believed: it would empty mailboxes."""
+MAX_OUTGOING = 8192
+"""How many contents wait until somebody confirms them; of each some 4 KiB for every device that it
+goes to. More than a *contacts* mailbox takes from all who write to it."""
 OWN_TURN_SECONDS = 5.0
 """A new parcel belongs to the process that made it for so long; then any may offer it."""
 
@@ -88,6 +91,7 @@ class Addressing:
 
         :raises TooLarge: more than 64 KiB.
         :raises BlockedPerson: they were blocked here.
+        :raises OutboxFull: see :meth:`check_room`.
         """
         sent_ms = int(now * 1000)
         with self._database.transaction():
@@ -95,6 +99,7 @@ class Addressing:
             if peer.standing is Standing.BLOCKED:
                 raise BlockedPerson("they are blocked: unblock them first")
             bodies = _split(body, self._random_bytes)
+            self.check_room(len(bodies))
             first = self._random_bytes(CONTENT_ID_BYTES)
             message = bodies[0].whole if isinstance(bodies[0], Part) else first
             self._database.set_peer(
@@ -133,6 +138,17 @@ class Addressing:
             self._database.set_message_state(message.peer, message.id, MessageState.QUEUED)
             at = (message.counter, message.sent_ms)
             self._post(message.peer, message.id, bodies, message.id, at, now)
+
+    def check_room(self, contents: int = 1) -> None:
+        """
+        :raises OutboxFull: so many more are not taken before some of those that wait are confirmed
+            or expire.
+        """
+        if self._database.count_outgoing() + contents > MAX_OUTGOING:
+            raise OutboxFull(
+                f"the outbox is full: {MAX_OUTGOING:,} messages wait for their recipients; there is"
+                " room when some are confirmed or expire, or when somebody is blocked"
+            )
 
     def greet(self, identity: bytes, now: float) -> None:
         """Start anew with every device of theirs: they learn of this one and say again what was

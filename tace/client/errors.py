@@ -66,6 +66,12 @@ class BlockedPerson(TaceError):
     code = "blocked"
 
 
+class OutboxFull(TaceError):
+    """As many messages wait until their recipients confirm them as this home keeps."""
+
+    code = "outbox-full"
+
+
 class BadContacts(TaceError):
     """Not a contacts file, or a damaged one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -37,6 +38,7 @@ class Nodes:
 
     :param given: what the user named; always tried first, in that order.
     :param random_source: the order of the others, so that users spread over the nodes.
+    :param returned: told when a node is met by a home that had met none for ``absent_seconds``.
     """
 
     def __init__(
@@ -46,22 +48,30 @@ class Nodes:
         random_source: random.Random,
         database: HomeDatabase,
         given: Sequence[NodeAddress] = (),
+        *,
+        absent_seconds: float = math.inf,
+        returned: Callable[[], None] = lambda: None,
     ) -> None:
         self._dial = dial
         self._clock = clock
         self._random = random_source
         self._database = database
         self._given = tuple(dict.fromkeys(given))
+        self._absent_seconds = absent_seconds
+        self._returned = returned
         self._failed_until: dict[NodeAddress, float] = {}
 
-    async def connect(self, avoid: NodeId | None = None) -> Connection:
+    async def connect(
+        self, avoid: NodeId | None = None, *, without: NodeId | None = None
+    ) -> Connection:
         """A connection on which the node has spoken.
 
         :param avoid: a node that is used already; taken only where there is no other.
+        :param without: a node that is not taken at all; of the others any, named or not.
         :raises NoNode: none is known, or none answered.
         :raises OtherNetwork: those that answered belong to another network.
         """
-        order = self._order(avoid)
+        order = self._order(avoid, without)
         if not order:
             raise NoNode("no node is known yet: name one with --node URL")
         try:
@@ -105,7 +115,7 @@ class Nodes:
     def _known(self) -> dict[NodeAddress, NodeId]:
         return {NodeAddress.parse(origin): node for origin, node in self._database.nodes()}
 
-    def _order(self, avoid: NodeId | None) -> list[NodeAddress]:
+    def _order(self, avoid: NodeId | None, without: NodeId | None) -> list[NodeAddress]:
         known = self._known()
         remembered = list(known)
         self._random.shuffle(remembered)
@@ -122,7 +132,11 @@ class Nodes:
             return (node is not None and node == avoid, failed, again)
 
         # Stable: among equals the named ones stay in front.
-        return sorted(dict.fromkeys((*self._given, *remembered)), key=last_resort)[:MAX_TRIED]
+        wanted = list(dict.fromkeys((*self._given, *remembered)))
+        if without is not None:
+            wanted = [address for address in wanted if known.get(address) != without]
+            self._random.shuffle(wanted)
+        return sorted(wanted, key=last_resort)[:MAX_TRIED]
 
     def _attempt(self, address: NodeAddress) -> Deferred[Connection]:
         return Deferred.fromCoroutine(self._open(address))
@@ -144,9 +158,13 @@ class Nodes:
             connection.close()
             raise OtherNetwork(f"{address} belongs to another network than this home")
         self._failed_until.pop(address, None)
+        now = self._clock.seconds()
+        last = self._database.last_met_seconds()
         self._database.remember_nodes(
-            [(address.origin, challenge.node_id)], self._clock.seconds(), keep=MAX_REMEMBERED
+            [(address.origin, challenge.node_id)], now, keep=MAX_REMEMBERED
         )
+        if last is not None and now - last >= self._absent_seconds:
+            self._returned()
         return connection
 
     def failed(self, address: NodeAddress, pause_seconds: float = 0.0) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
 from tace.client.addressing import Addressing
+from tace.client.backoff import Repeats
 from tace.client.connection import Connection
 from tace.client.directory import Directory
 from tace.client.lookups import LOOKED_UP_FOR_SECONDS, Lookups
@@ -21,7 +22,7 @@ from tace.client.nodes import Nodes
 from tace.client.outbox_connection import OutboxConnection
 from tace.client.publish import Publisher
 from tace.client.results import Results, latest_hours
-from tace.client.rows import Outgoing, Parcel
+from tace.client.rows import Outgoing, Parcel, ParcelState
 from tace.client.sqlite import HomeDatabase
 from tace.client.stamping import Stamper, Stamps
 from tace.e2ee.session import NoSession
@@ -52,9 +53,13 @@ class Outbox:
         stamper: Stamper,
         clock: IReactorTime,
         random_source: random.Random,
+        repeats: Repeats,
         changed: Callable[[bytes, bytes], None],
     ) -> None:
-        """:param changed: told (person, message id) when a message's state may have changed."""
+        """
+        :param repeats: when what is stored and unconfirmed is offered again.
+        :param changed: told (person, message id) when a message's state may have changed.
+        """
         self._database = database
         self._nodes = nodes
         self._addressing = addressing
@@ -64,7 +69,9 @@ class Outbox:
         self._turn = DeferredLock()
         self.connection = OutboxConnection(nodes, clock)
         self._lookups = Lookups(database, directory, clock)
-        self._results = Results(database, nodes, self._stamps, clock, random_source, changed)
+        self._results = Results(
+            database, nodes, self._stamps, clock, random_source, repeats, changed
+        )
 
     # -- what callers use ------------------------------------------------------------------------
 
@@ -139,6 +146,7 @@ class Outbox:
         await self._address_all(connection)
         connection = await self._offer_all(connection)
         await self._nodes.learn(connection)
+        self.connection.keep_apart()
         if not published and self._nodes.others(asked.challenge.node_id):
             # What is to be sent was sent all the same, and the next flush asks another one.
             self.connection.leave(asked)
@@ -189,8 +197,17 @@ class Outbox:
 
     async def _offer_all(self, connection: Connection) -> Connection:
         """Offer what is due; the connection that is in use afterwards."""
+        may_move = True
         while due := self._database.due_parcels(self._clock.seconds(), MAX_ENVELOPES):
             started = self._clock.seconds()
+            node = connection.challenge.node_id
+            if may_move and all(_was_offered_at(node, parcel) for parcel in due):
+                # One node's word that it is stored may be wrong, or be of replicas that are gone.
+                connection = await self.connection.elsewhere(connection)
+                may_move = connection.challenge.node_id != node
+                continue
+            if may_move:
+                due = [parcel for parcel in due if not _was_offered_at(node, parcel)]
             batch = await self._ready(connection, due)
             if not batch:
                 continue
@@ -228,3 +245,8 @@ class Outbox:
             if self._clock.seconds() - started >= STAMPING_SECONDS:
                 break
         return batch
+
+
+def _was_offered_at(node: bytes, parcel: Parcel) -> bool:
+    """Did that node take it, the last time that it was offered?"""
+    return parcel.state is ParcelState.STORED and parcel.asked == node

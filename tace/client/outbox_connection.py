@@ -32,6 +32,7 @@ class OutboxConnection:
         self._dialling = DeferredLock()
         self._connection: Connection | None = None
         self._avoided: NodeId | None = None
+        self._lent: Connection | None = None
         self._used_at = 0.0
         self._idle_timer: IDelayedCall | None = None
 
@@ -106,6 +107,41 @@ class OutboxConnection:
         connection.close()
         if self._connection is connection:
             self._connection = None
+
+    async def elsewhere(self, connection: Connection) -> Connection:
+        """A connection to another node, which is used from now on; the same one where none can be
+        had. That may be the one that holds our leases: see :meth:`keep_apart`.
+        """
+        return await self._dialling.run(
+            lambda: Deferred.fromCoroutine(self._moved_from(connection))
+        )
+
+    async def _moved_from(self, connection: Connection) -> Connection:
+        node = connection.challenge.node_id
+        current = self._connection
+        if current is not None and not current.lost and current.challenge.node_id != node:
+            # Somebody else has moved already.
+            return current
+        if not self._nodes.others(node):
+            return connection
+        try:
+            other = await self._nodes.connect(self._avoided, without=node)
+        except NoNode:
+            return connection
+        if other.challenge.node_id == node:
+            # Reached by a name that nobody knew to be its own.
+            other.close()
+            return connection
+        connection.close()
+        self._connection = self._lent = other
+        return other
+
+    def keep_apart(self) -> None:
+        """Leave the node that :meth:`elsewhere` went to, if it holds our leases: it was lent for
+        one piece of work."""
+        lent, self._lent = self._lent, None
+        if lent is not None and lent is self._connection and self._avoided is not None:
+            self.avoid(self._avoided)
 
     def avoid(self, node: NodeId) -> None:
         """That node holds our leases: it should not see whom we write to, if there is another."""

@@ -6,20 +6,15 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tace.client.backoff import SLOWEST_SECONDS, offer_again_after, retry_after
+from tace.client.backoff import SLOWEST_SECONDS, Repeats, retry_after
 from tace.client.rows import MessageState, Parcel, ParcelState
+from tace.ids import NodeId
 from tace.wire.client import SendResult
 from tace.wire.objects import Envelope, lock_of
 
 Progress = tuple[MessageState, int, int]
 """(state, copies, of how many replicas)"""
 _NOTHING: Progress = (MessageState.QUEUED, 0, 0)
-_RANK = {
-    MessageState.QUEUED: 0,
-    MessageState.PARTIAL: 1,
-    MessageState.STORED: 2,
-    MessageState.DELIVERED: 3,
-}
 
 
 def offered(
@@ -28,10 +23,12 @@ def offered(
     result: SendResult,
     now: float,
     random_source: random.Random,
+    repeats: Repeats,
     *,
+    node: NodeId,
     elsewhere: bool = False,
 ) -> Parcel:
-    """The parcel after a node answered ``result`` for it, with the time of its next offer.
+    """The parcel after ``node`` answered ``result`` for it, with the time of its next offer.
 
     No word of one node ends a parcel: another node may take it.
 
@@ -49,11 +46,14 @@ def offered(
                 copies=result.copies,
                 replicas=result.of,
                 attempts=offers,
-                next_seconds=now + offer_again_after(offers, random_source),
+                next_seconds=now + repeats.after(offers, random_source),
+                asked=node,
             )
         case _ if parcel.state is ParcelState.STORED:
-            # It was on a majority of disks a while ago; it is looked after again in a minute.
-            return replace(parcel, next_seconds=now + offer_again_after(1, random_source))
+            # It was on a majority of disks a while ago, and does not fall back.
+            offers = parcel.attempts + 1
+            wait = repeats.after_refusal(offers, random_source)
+            return replace(parcel, attempts=offers, next_seconds=now + wait, asked=node)
         case _:
             failures = parcel.attempts + 1
             wait = retry_after(failures, random_source)
@@ -93,4 +93,4 @@ def _of(parcel: Parcel) -> Progress:
 
 def _order(found: Progress) -> tuple[int, int]:
     state, copies, _ = found
-    return _RANK[state], copies
+    return state.reached, copies

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.interfaces import IReactorTime
 
 from tace.client.addressing import latest_expiry
+from tace.client.backoff import Repeats
 from tace.client.connection import Connection
 from tace.client.nodes import Nodes
 from tace.client.progress import offered, progress
@@ -32,6 +33,7 @@ class Results:
         stamps: Stamps,
         clock: IReactorTime,
         random_source: random.Random,
+        repeats: Repeats,
         changed: Callable[[bytes, bytes], None],
     ) -> None:
         self._database = database
@@ -39,6 +41,7 @@ class Results:
         self._stamps = stamps
         self._clock = clock
         self._random = random_source
+        self._repeats = repeats
         self._changed = changed
         self._removed_said: set[tuple[NodeId, int]] = set()
 
@@ -70,9 +73,19 @@ class Results:
                     continue
                 if self._must_be_sealed_anew(connection, outgoing, envelope, result):
                     self._database.set_addressed(outgoing.seq, False)
-                after = offered(parcel, envelope, result, now, self._random, elsewhere=elsewhere)
+                after = offered(
+                    parcel,
+                    envelope,
+                    result,
+                    now,
+                    self._random,
+                    self._repeats,
+                    node=node,
+                    elsewhere=elsewhere,
+                )
                 self._database.set_parcel(after)
                 stored = stored and after.state is not ParcelState.WAITING
+                self._let_go_of_request(outgoing)
             for peer, message in messages:
                 contents = self._database.parcels_of_message(peer, message)
                 if contents:
@@ -99,6 +112,15 @@ class Results:
                 return envelope.expires_hours > latest_hours(connection)
             case _:
                 return False
+
+    def _let_go_of_request(self, outgoing: Outgoing) -> None:
+        """A session request has done its work once every device has opened it: unlike what was
+        said, it is never asked for again."""
+        if outgoing.message is not None:
+            return
+        parcels = self._database.parcels_of(outgoing.seq)
+        if parcels and all(parcel.state is ParcelState.ACKED for parcel in parcels):
+            self._database.remove_outgoing(outgoing.seq)
 
     def drop_expired(self) -> None:
         """What nobody confirmed in time has failed."""

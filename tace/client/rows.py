@@ -23,6 +23,21 @@ class MessageState(StrEnum):
     """It expired before anybody confirmed it."""
     RECEIVED = "received"
 
+    @property
+    def reached(self) -> int:
+        """How far it has come, of what is on its way or has failed."""
+        return _REACHED.get(self, 0)
+
+    def leads_to(self, later: MessageState) -> bool:
+        """May a message in this state be said to be in that one? What was stored is not unsaid when
+        it is offered or encrypted once more; it may fail as long as it was not delivered."""
+        if self in (MessageState.DELIVERED, MessageState.RECEIVED):
+            return False
+        return later is MessageState.FAILED or self.reached <= later.reached
+
+
+_REACHED = {MessageState.PARTIAL: 1, MessageState.STORED: 2, MessageState.DELIVERED: 3}
+
 
 class Introduction(IntEnum):
     """Does a device know our name and our contacts mailbox?"""
@@ -167,6 +182,7 @@ class Parcel:
     :ivar copies: on how many of its ``replicas`` disks a node said it is.
     :ivar attempts: how often it was offered in this state.
     :ivar next_seconds: when it is to be offered next.
+    :ivar asked: the node that a stored one was offered to last.
     """
 
     seq: int
@@ -181,6 +197,7 @@ class Parcel:
     attempts: int
     next_seconds: float
     introduces: bool = False
+    asked: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

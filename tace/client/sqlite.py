@@ -47,6 +47,11 @@ class HomeDatabase(People, History, Post, Arrivals):
         rows = self._all("SELECT origin FROM node ORDER BY met_seconds DESC, origin LIMIT ?", most)
         return [origin for (origin,) in rows]
 
+    def last_met_seconds(self) -> float | None:
+        """When any node was met last; None before the first."""
+        (found,) = self._one("SELECT max(met_seconds) FROM node")
+        return None if found is None else float(found)
+
     def remember_nodes(self, nodes: Sequence[tuple[str, bytes]], now: float, *, keep: int) -> None:
         """(origin, node id) each; only the ``keep`` met last are remembered."""
         with self.transaction():

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure as TwistedFailure
 from tace.background import Periodic, background
 from tace.client.address import NodeAddress
 from tace.client.addressing import Addressing
-from tace.client.backoff import FIRST_SECONDS
+from tace.client.backoff import FIRST_SECONDS, Repeats
 from tace.client.batch import Batch
 from tace.client.connection import Connection
 from tace.client.directory import Directory
@@ -56,6 +56,7 @@ class User:
     :param in_thread: where stamps are made.
     :param given: nodes that the user named; the home remembers others.
     :param events: told what happens.
+    :param repeats: when what is stored and unconfirmed is offered again.
     """
 
     def __init__(
@@ -69,14 +70,24 @@ class User:
         in_thread: InThread,
         given: Sequence[NodeAddress] = (),
         events: UserEvents | None = None,
+        repeats: Repeats | None = None,
     ) -> None:
         database = home.database
+        repeats = repeats if repeats is not None else Repeats()
         self.home = home
         self._database = database
         self._clock = clock
         self._random = random_source
         self._events: UserEvents = events if events is not None else NoUserEvents()
-        nodes = Nodes(dial, clock, random_source, database, given)
+        nodes = Nodes(
+            dial,
+            clock,
+            random_source,
+            database,
+            given,
+            absent_seconds=repeats.absent_seconds,
+            returned=database.make_stored_due,
+        )
         directory = Directory(database)
         publisher = Publisher(database, home.own, random_bytes)
         self._addressing = Addressing(database, home.own, directory, random_bytes)
@@ -90,6 +101,7 @@ class User:
             self._stamper,
             clock,
             random_source,
+            repeats,
             self._tell_changed,
         )
         self._files = Files(self._outbox, self._stamper, clock, random_bytes)
@@ -132,6 +144,7 @@ class User:
         :raises NeverOnline: the recipient has published no record; nothing is kept.
         :raises UnknownRecipient: the recipient is this identity itself.
         :raises BlockedPerson: they were blocked here.
+        :raises OutboxFull: too much waits for its recipients already.
         :raises TooLarge: more than 64 KiB.
         """
         self._may_write(identity)
@@ -200,6 +213,7 @@ class User:
 
         :raises UnknownRecipient: the recipient is this identity itself.
         :raises BlockedPerson: they were blocked here.
+        :raises OutboxFull: too much waits for its recipients already.
         :raises TooLarge: more than 64 KiB.
         """
         self._may_write(identity)
@@ -462,6 +476,7 @@ class User:
         peer = self._database.peer(identity)
         if peer is not None and peer.standing is Standing.BLOCKED:
             raise BlockedPerson("they are blocked: unblock them first")
+        self._addressing.check_room()
 
     async def _tidy_up(self) -> None:
         self._tidy()

@@ -1,8 +1,10 @@
 """People in a simulated world: they send, read and ack through whichever node lives.
 
 What a client does is done here in its simplest form, against the same methods of a node that its
-gateway calls: an outbox that repeats until the network says stored, an inbox that acks what it got
-and goes to another node when its own is gone.
+gateway calls: an inbox that acks what it got and goes to another node when its own is gone, and an
+outbox in the two halves whose worth is measured apart. What the network has not called stored is
+repeated by everybody. What it has, and nobody confirmed, a client offers again for as long as it is
+there (:mod:`tace.client.backoff`); here only those do who are told to return.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from tace.background import background
+from tace.client.backoff import Repeats
 from tace.delivery.inbox import Inbox
 from tace.identity.mailbox_proof import LEASE_SECONDS, Lease
 from tace.ids import KIND_CONTACTS, MailboxId, MessageId, mailbox_id
@@ -40,6 +43,9 @@ AGAIN_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
 """A node that has not answered by then is not waited for."""
 HOURS_KEPT = 48
+REPEATS = Repeats()
+OTHERS_TRIED = 8
+"""How often another node is drawn, where it is the one that took the message last."""
 
 
 class Scene(Protocol):
@@ -78,13 +84,17 @@ class Person:
         self._read: dict[MessageId, Tombstone] = {}
         """What was delivered, with what acks it."""
         self._outbox: dict[MessageId, _Written] = {}
+        self._taken_by: dict[MessageId, str] = {}
+        """Which node said last that it has it."""
+        self._proved: set[MessageId] = set()
+        """What a node has shown to be opened."""
 
     # -- sending ---------------------------------------------------------------------------------
 
     def send(
         self, to: Person, *, through: SimulatedNode | None = None, repeat: bool = True
     ) -> MessageId:
-        """Write to somebody; the outbox repeats until the network has it.
+        """Write to somebody; the outbox repeats until the network says that it has it.
 
         :param through: a node to hand it to; by default any.
         :param repeat: without, it is handed in once, as by somebody who leaves and never returns.
@@ -101,26 +111,62 @@ class Person:
         return envelope.id
 
     def send_again(self, message: MessageId) -> None:
-        """Somebody returns with an outbox: what had no receipt is handed in once more.
+        """Somebody returns with an outbox: from now on what had no receipt is offered again as by
+        a client, at once and then ever more seldom, until it was delivered, its ack is proved, or
+        it expires.
 
         :raises KeyError: this person did not write it.
         """
-        written = self._outbox[message]
-        self._world.history.note(self.name, f"sends {written.number} again")
-        self._hand_in(written.envelope(), written.number, None, repeat=True)
+        self._return(self._outbox[message], message, offers=1)
+
+    def _return(self, written: _Written, message: MessageId, offers: int) -> None:
+        world = self._world
+        is_over = world.clock.seconds() >= written.expires_hours * SECONDS_PER_HOUR
+        is_read = world.ledger.letters[message].delivered is not None
+        if is_over or is_read or message in self._proved:
+            return
+        world.history.note(self.name, f"sends {written.number} again")
+
+        def taken() -> None:
+            wait = REPEATS.after(offers, self._random)
+            world.clock.callLater(wait, self._return, written, message, offers + 1)
+
+        node = self._another_node(message)
+        self._hand_in(written.envelope(), written.number, node, True, taken)
+
+    def _another_node(self, message: MessageId) -> SimulatedNode | None:
+        """One that did not take it last, if there is one."""
+        node = self._world.some_node(self._random)
+        for _ in range(OTHERS_TRIED):
+            if node is None or node.name != self._taken_by.get(message):
+                break
+            node = self._world.some_node(self._random)
+        return node
 
     def _hand_in(
-        self, envelope: Envelope, number: int, through: SimulatedNode | None, repeat: bool
+        self,
+        envelope: Envelope,
+        number: int,
+        through: SimulatedNode | None,
+        repeat: bool,
+        taken: Callable[[], None] = lambda: None,
     ) -> None:
+        """:param taken: called when a node says that the network has it."""
         world = self._world
         node = through or world.some_node(self._random)
 
-        def answered(state: str) -> None:
+        def answered(state: str, secret: bytes = b"") -> None:
             world.history.note(self.name, f"hears {state} of {number}")
-            if state in ("stored", "acked", "removed"):
-                world.ledger.stored(envelope.id, world.since(), node.name if node else "")
+            if state == "acked" and lock_of(secret) == envelope.lock:
+                self._proved.add(envelope.id)
+            if state == "stored" or envelope.id in self._proved:
+                name = self._taken_by[envelope.id] = node.name if node else ""
+                world.ledger.stored(envelope.id, world.since(), name)
+                taken()
             elif repeat:
-                world.clock.callLater(AGAIN_SECONDS, self._hand_in, envelope, number, None, True)
+                world.clock.callLater(
+                    AGAIN_SECONDS, self._hand_in, envelope, number, None, True, taken
+                )
 
         if node is None:
             answered("no node")
@@ -130,7 +176,10 @@ class Person:
         def ask() -> Deferred[Any]:
             return core.deposit.envelopes([envelope.encoded])
 
-        _ask(world.clock, node, ask, lambda outcomes: answered(outcomes[0].state), answered)
+        def outcome(outcomes: Any) -> None:
+            answered(outcomes[0].state, outcomes[0].secret)
+
+        ask_node(world.clock, node, ask, outcome, answered)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -296,7 +345,7 @@ class _Connection:
 
             return acks.addCallback(release)
 
-        _ask(
+        ask_node(
             self._clock,
             self.node,
             ask,
@@ -314,7 +363,7 @@ class _Connection:
         self._in_turn(close)
 
 
-def _ask(
+def ask_node(
     clock: VirtualClock,
     node: SimulatedNode,
     ask: Callable[[], Deferred[Any]],

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from tace.client.address import NodeAddress
+from tace.client.backoff import Repeats
 from tace.client.home import Home
 from tace.client.rows import HistoryMessage
 from tace.client.user import User
@@ -92,6 +93,7 @@ class Person:
         self.random = random.Random(f"{name} {directory.name}")
         self.code = code or RecoveryCode.generate(self.random.randbytes)
         self.given = [network.nodes[index].address for index in nodes]
+        self.repeats: Repeats | None = None
         Home.create(directory, self.code, name=name, random_bytes=self.random.randbytes).close()
         self.screen = Screen()
 
@@ -113,6 +115,7 @@ class Person:
             in_thread=at_once,
             given=self.given,
             events=screen if screen is not None else self.screen,
+            repeats=self.repeats,
         )
 
     def send(self, to: Person, text: str) -> HistoryMessage:

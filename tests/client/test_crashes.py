@@ -24,10 +24,10 @@ class Crashes(TestCase):
     def setUp(self) -> None:
         self.worlds = Path(self.mktemp())
 
-    def world(self, number: int) -> tuple[FakeNetwork, Person, Person]:
+    def world(self, number: int, nodes: int = 1) -> tuple[FakeNetwork, Person, Person]:
         clock = Clock()
         clock.advance(START_SECONDS)
-        network = FakeNetwork(clock, 1, stamp_bits=1)
+        network = FakeNetwork(clock, nodes, stamp_bits=1)
         directory = self.worlds / str(number)
         alice = Person(network, directory / "alice", "Alice")
         bob = Person(network, directory / "bob", "Bob")
@@ -82,6 +82,29 @@ class Crashes(TestCase):
             self.fail("the command never came to its end")
         self.assertGreater(step, 10)
         self.assertEqual(arrived, {1, 2})
+
+    def test_the_sender_dies_offering_again(self) -> None:
+        """What nodes had, and lost, is in the outbox whatever the sender was at; it arrives once,
+        and the sender is told."""
+        for step in range(MOST_STEPS):
+            network, alice, bob = self.world(step, nodes=2)
+            sent = alice.send(bob, "one")
+            network.store.envelopes.clear()
+            network.clock.advance(120.0)
+            died = self.killed_at(alice, step, lambda user: user.flush())
+            self.assertEqual(alice.state_of(sent), "stored", f"died at step {step}")
+            network.store.envelopes.clear()
+            network.clock.advance(300.0)
+            alice.flush()
+            self.assertEqual(bob.receive(), ["one"], f"died at step {step}")
+            self.assertEqual(bob.receive(), [])
+            alice.receive()
+            self.assertEqual(alice.state_of(sent), "delivered", f"died at step {step}")
+            if not died:
+                break
+        else:
+            self.fail("the command never came to its end")
+        self.assertGreater(step, 10)
 
     def test_the_receiver_dies(self) -> None:
         """Everything is shown, and nothing is in the history twice."""

@@ -11,6 +11,7 @@ from twisted.trial.unittest import TestCase
 from tace.client.errors import NoNode
 from tace.client.nodes import RECENT_FAILURE_SECONDS, Nodes
 from tace.client.sqlite import HomeDatabase
+from tace.ids import NodeId
 from tests.client.fakes import NETWORK_ID, START_SECONDS, FakeNetwork, run
 
 
@@ -33,12 +34,15 @@ class Choosing(TestCase):
             [self.network.nodes[index].address for index in given],
         )
 
-    def taken(self, nodes: Nodes, avoid: int | None = None) -> int:
+    def taken(self, nodes: Nodes, avoid: int | None = None, without: int | None = None) -> int:
         """Connect; which node was it?"""
-        unwanted = None if avoid is None else self.network.nodes[avoid].record.node_id
-        connection = run(self.clock, Deferred.fromCoroutine(nodes.connect(unwanted)))
+        connecting = nodes.connect(self.id_of(avoid), without=self.id_of(without))
+        connection = run(self.clock, Deferred.fromCoroutine(connecting))
         connection.close()
         return [node.address for node in self.network.nodes].index(connection.address)
+
+    def id_of(self, index: int | None) -> NodeId | None:
+        return None if index is None else self.network.nodes[index].record.node_id
 
     def learn(self) -> None:
         async def learn() -> None:
@@ -89,6 +93,36 @@ class Choosing(TestCase):
         )
         self.assertEqual(self.taken(self.nodes(), avoid=0), 1)
         self.assertTrue(self.nodes().others(first.record.node_id))
+
+    def test_without_one(self) -> None:
+        """Not that one, even where nobody else answers; any other, whoever was named."""
+        self.learn()
+        nodes = self.nodes(0, 1)
+        taken = {self.taken(nodes, without=0) for _ in range(20)}
+        self.assertEqual(taken, {1, 2})
+        # One that holds the leases is avoided still.
+        self.assertEqual({self.taken(nodes, avoid=2, without=0) for _ in range(20)}, {1})
+        for node in self.network.nodes[1:]:
+            node.kill()
+        with self.assertRaises(NoNode):
+            self.taken(nodes, without=0)
+
+    def test_back_after_a_long_time(self) -> None:
+        """Told once, by whoever meets a node first."""
+        returned: list[float] = []
+        nodes = Nodes(
+            self.network.dial,
+            self.clock,
+            random.Random(1),
+            self.database,
+            [self.network.nodes[0].address],
+            absent_seconds=100.0,
+            returned=lambda: returned.append(self.clock.seconds()),
+        )
+        for absence, times in ((1000.0, 0), (99.0, 0), (100.0, 1), (1.0, 1), (1000.0, 2)):
+            self.clock.advance(absence)
+            self.taken(nodes)
+            self.assertEqual(len(returned), times, absence)
 
     def test_one_that_failed_lately_goes_last(self) -> None:
         """For ten seconds."""

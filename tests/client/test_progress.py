@@ -7,15 +7,17 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.client.backoff import offer_again_after, retry_after
+from tace.client.backoff import REFUSED_SLOWEST_SECONDS, Repeats, retry_after
 from tace.client.progress import offered, progress
 from tace.client.rows import MessageState, Parcel, ParcelState
-from tace.ids import KIND_CONTACTS, mailbox_id
+from tace.ids import KIND_CONTACTS, NodeId, mailbox_id
 from tace.wire.client import SendResult
 from tace.wire.objects import BLOB_BYTES, Envelope, lock_of
 
 SECRET = bytes(range(16))
 NOW = 1_800_000_000.0
+NODE = NodeId(b"n" * 32)
+REPEATS = Repeats()
 ENVELOPE = Envelope.make(
     mailbox=mailbox_id(b"\x02" + bytes(32), KIND_CONTACTS),
     expires_hours=500_000,
@@ -35,19 +37,20 @@ class Offering(SynchronousTestCase):
 
     def after(self, parcel: Parcel, *result: object) -> Parcel:
         answer = SendResult(*result)  # type: ignore[arg-type]
-        return offered(parcel, ENVELOPE, answer, NOW, random.Random(1))
+        return offered(parcel, ENVELOPE, answer, NOW, random.Random(1), REPEATS, node=NODE)
 
     def test_stored(self) -> None:
-        """It is offered again after a minute, then ever more seldom."""
+        """It is offered again after a minute, then ever more seldom, and at last once a day."""
         after = self.after(WAITING, "stored", 5, 8)
+        self.assertEqual(after.asked, NODE)
         self.assertEqual((after.state, after.copies, after.replicas), (ParcelState.STORED, 5, 8))
         waits = []
-        for _ in range(12):
+        for number in range(14):
             waits.append(after.next_seconds - NOW)
+            about = min(60 * 2.0**number, 24 * 3600)
+            self.assertTrue(0.75 * about <= waits[-1] <= 1.25 * about, number)
             after = self.after(after, "stored", 5, 8)
-        self.assertTrue(45 <= waits[0] <= 75)
-        self.assertTrue(all(wait <= 6 * 3600 * 1.25 for wait in waits))
-        self.assertGreater(waits[-1], 4 * 3600)
+        self.assertEqual((after.state, after.attempts), (ParcelState.STORED, 15))
 
     def test_not_stored(self) -> None:
         """A quarter of a second, then slower; never sooner than the node said."""
@@ -66,16 +69,23 @@ class Offering(SynchronousTestCase):
     def test_a_wish_for_a_pause(self) -> None:
         """Granted up to a minute, and only where no other node can be asked."""
         wish = SendResult("rate-limited", retry_after_ms=2**32 - 1)
-        after = offered(WAITING, ENVELOPE, wish, NOW, random.Random(1))
-        self.assertEqual(after.next_seconds, NOW + 60.0)
-        after = offered(WAITING, ENVELOPE, wish, NOW, random.Random(1), elsewhere=True)
-        self.assertEqual(after.next_seconds, NOW + 0.25)
+        for elsewhere, wait in ((False, 60.0), (True, 0.25)):
+            source = random.Random(1)
+            after = offered(
+                WAITING, ENVELOPE, wish, NOW, source, REPEATS, node=NODE, elsewhere=elsewhere
+            )
+            self.assertEqual(after.next_seconds, NOW + wait)
 
     def test_a_stored_one_that_fails(self) -> None:
-        """What a majority had does not fall back; it is looked after in a minute."""
-        after = self.after(STORED, "not-stored")
-        self.assertEqual((after.state, after.copies), (ParcelState.STORED, 3))
-        self.assertTrue(45 <= after.next_seconds - NOW <= 75)
+        """What a majority had does not fall back; it is looked after ever more seldom, but at
+        least once an hour."""
+        after = STORED
+        for number in range(1, 12):
+            after = self.after(after, "not-stored")
+            self.assertEqual((after.state, after.copies), (ParcelState.STORED, 3))
+            self.assertEqual((after.attempts, after.asked), (number + 1, NODE))
+            about = min(60 * 2.0**number, REFUSED_SLOWEST_SECONDS)
+            self.assertTrue(0.75 * about <= after.next_seconds - NOW <= 1.25 * about, number)
 
     def test_the_proof(self) -> None:
         """Only the secret behind the lock."""
@@ -89,7 +99,14 @@ class Offering(SynchronousTestCase):
         source = random.Random(2)
         for count in (0, 1, 2, 10, 1000, 10**6):
             self.assertTrue(0.25 <= retry_after(count, source) <= 75.0)
-            self.assertTrue(45.0 <= offer_again_after(count, source) <= 6 * 3600 * 1.25)
+            self.assertTrue(45.0 <= REPEATS.after(count, source) <= 24 * 3600 * 1.25)
+
+    def test_pauses_that_were_chosen(self) -> None:
+        """Somebody may want them shorter or longer."""
+        repeats = Repeats(first_seconds=600.0, slowest_seconds=3000.0)
+        for offers, about in ((1, 600), (2, 1200), (3, 2400), (4, 3000), (40, 3000)):
+            wait = repeats.after(offers, random.Random(offers))
+            self.assertTrue(0.75 * about <= wait <= 1.25 * about, offers)
 
 
 class Messages(SynchronousTestCase):
@@ -113,3 +130,19 @@ class Messages(SynchronousTestCase):
         """One of the recipient's devices is enough."""
         self.assertEqual(progress([[WAITING, ACKED]])[0], MessageState.DELIVERED)
         self.assertEqual(progress([[STORED, PARTIAL]])[0], MessageState.STORED)
+
+    def test_what_a_message_may_become(self) -> None:
+        """It comes further or fails, and never goes back."""
+        path = [
+            MessageState.QUEUED,
+            MessageState.PARTIAL,
+            MessageState.STORED,
+            MessageState.DELIVERED,
+        ]
+        for place, state in enumerate(path[:-1]):
+            for other, later in enumerate(path):
+                self.assertIs(state.leads_to(later), other >= place, f"{state} to {later}")
+            self.assertTrue(state.leads_to(MessageState.FAILED))
+        self.assertTrue(MessageState.FAILED.leads_to(MessageState.QUEUED))
+        for final in (MessageState.DELIVERED, MessageState.RECEIVED):
+            self.assertFalse(any(final.leads_to(each) for each in MessageState))

@@ -96,15 +96,18 @@ class History(Tables):
         copies: int = 0,
         replicas: int = 0,
     ) -> None:
-        """Of an outgoing message; what was delivered stays delivered."""
+        """Of an outgoing message, which never goes back (:meth:`MessageState.leads_to`)."""
+        before = [each for each in MessageState if each.leads_to(state)]
         self._run(
             "UPDATE message SET state = ?, copies = ?, replicas = ?"
-            " WHERE peer = ? AND outgoing = 1 AND id = ? AND state != 'delivered'",
+            " WHERE peer = ? AND outgoing = 1 AND id = ?"
+            f" AND state IN ({', '.join('?' * len(before))})",
             state,
             copies,
             replicas,
             peer,
             message_id,
+            *before,
         )
 
     def unshown(self, peer: bytes | None = None, *, ask: bool = False) -> list[HistoryMessage]:

@@ -16,7 +16,7 @@ _OUTGOING = "seq, id, peer, device, message, sealed_content, expires_hours, addr
 _PARCEL = (
     "parcel.seq, parcel.outgoing, parcel.device, parcel.envelope_id, parcel.envelope,"
     " parcel.stamped, parcel.state, parcel.copies, parcel.replicas, parcel.attempts,"
-    " parcel.next_seconds, parcel.introduces"
+    " parcel.next_seconds, parcel.introduces, parcel.asked"
 )
 
 
@@ -73,6 +73,10 @@ class Post(Tables):
         """Contents that are for one device only: nothing else is."""
         return int(self._one("SELECT count(*) FROM outgoing WHERE device IS NOT NULL")[0])
 
+    def count_outgoing(self) -> int:
+        """How many contents wait until somebody confirms them."""
+        return int(self._one("SELECT count(*) FROM outgoing")[0])
+
     def set_addressed(self, seq: int, addressed: bool) -> None:
         """Not addressed any more: its parcels are dropped, and it is encrypted anew."""
         with self.transaction():
@@ -124,13 +128,15 @@ class Post(Tables):
     def due_parcels(self, now: float, limit: int) -> list[Parcel]:
         """Those whose time has come, in the order in which they were encrypted.
 
-        What needs no stamp comes first: it does not wait for the work that the others need.
+        What no node has comes before what is offered once more, and what needs no stamp before the
+        rest: it does not wait for the work that the others need.
         """
         # The numbers alone are sorted, not the envelopes.
         rows = self._all(
             f"SELECT {_PARCEL} FROM parcel WHERE seq IN (SELECT seq FROM parcel"
             " WHERE state IN ('waiting', 'stored') AND next_seconds <= ?"
-            " ORDER BY stamped, seq LIMIT ?) ORDER BY stamped, seq",
+            " ORDER BY state = 'stored', stamped, seq LIMIT ?)"
+            " ORDER BY state = 'stored', stamped, seq",
             now,
             limit,
         )
@@ -146,6 +152,10 @@ class Post(Tables):
                 " AND outgoing IN (SELECT seq FROM outgoing WHERE peer = ?)",
                 peer,
             )
+
+    def make_stored_due(self) -> None:
+        """Offer once more, now, what nodes took and nobody confirmed."""
+        self._run("UPDATE parcel SET next_seconds = 0 WHERE state = 'stored'")
 
     def next_due_seconds(self) -> float | None:
         """When the next parcel is to be offered (again); None where there is none."""
@@ -169,13 +179,14 @@ class Post(Tables):
     def set_parcel(self, parcel: Parcel) -> None:
         """Everything but its envelope; one that is gone meanwhile stays gone."""
         self._run(
-            "UPDATE parcel SET state = ?, copies = ?, replicas = ?, attempts = ?, next_seconds = ?"
-            " WHERE seq = ? AND envelope_id = ?",
+            "UPDATE parcel SET state = ?, copies = ?, replicas = ?, attempts = ?, next_seconds = ?,"
+            " asked = ? WHERE seq = ? AND envelope_id = ?",
             parcel.state,
             parcel.copies,
             parcel.replicas,
             parcel.attempts,
             parcel.next_seconds,
+            parcel.asked,
             parcel.seq,
             parcel.envelope_id,
         )
@@ -198,6 +209,6 @@ class Post(Tables):
 
 
 def _parcel(row: Any) -> Parcel:
-    seq, outgoing, device, envelope_id, envelope, stamped, state, *rest, introduces = row
-    known = (bool(stamped), ParcelState(state), *rest, bool(introduces))
+    seq, outgoing, device, envelope_id, envelope, stamped, state, *rest, introduces, asked = row
+    known = (bool(stamped), ParcelState(state), *rest, bool(introduces), asked)
     return Parcel(seq, outgoing, device, envelope_id, envelope, *known)
