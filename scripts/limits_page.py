@@ -27,6 +27,8 @@ NO_BOUND = {
     "ring.positions",
     "ring.stabilize_after_event_seconds",
     "ring.stabilize_quiet_seconds",
+    "ring.stabilize_slower",
+    "ring.stabilize_stale_share",
     "ring.repair_after_seconds",
     "ring.forget_after_seconds",
     "ring.reconcile_seconds",
@@ -89,6 +91,12 @@ ALSO = {
 """Constants that are bounds, though their names do not begin with ``MAX_``."""
 
 BEYOND = {
+    "tace.ring.dead_cache.MAX_NODES": "the longest dead is forgotten",
+    "tace.ring.merge.MAX_WAITING": "the node is asked when its turn comes",
+    "tace.ring.merge.MAX_UNTOLD": "others find it by themselves",
+    "tace.ring.merge.MAX_PEERS_KNOWN": "the one that spoke longest ago is forgotten",
+    "tace.wire.peer.MAX_FOUND_RECORDS": "farther ones are left out",
+    "tace.wire.peer.MAX_HOPS": "a protocol error",
     # -- clients -------------------------------------------------------------------------------
     "gateway.accepts_per_second": "closed before TLS",
     "gateway.max_connections": "503 with `Retry-After`, `too-many`; connections: closed",
@@ -184,10 +192,22 @@ BEYOND = {
     # -- ring ----------------------------------------------------------------------------------
     "ring.away_seconds": "the node counts as gone",
     "ring.successors": "further ones are left out",
-    "ring.table_capacity": "further ones are not remembered; lookups go by fingers",
+    "ring.table_capacity": "others leave, or further ones stay outside; lookups go by fingers",
+    "tace.ring.acquaintances.MAX_KEYS": "the one used longest ago is looked up anew",
+    "tace.ring.lookup.MAX_PASSED_ON": "`too-many`",
+    "tace.ring.lookup.MAX_SEARCHES": "placed by what is known; replicas redirect",
+    "tace.ring.lookup.MAX_STEPS": "the path has led to nothing; the other two go on",
     "tace.ring.placement.MAX_GROUPS_REMEMBERED": "the least used goes, and is reckoned anew",
     "tace.ring.gossip.MAX_RUMOURS": "not passed on; it is heard from others",
-    "tace.ring.gossip.MAX_SUSPECTS": "the oldest is forgotten",
+    "tace.core.MAX_TALKERS": "the one that asked longest ago is forgotten",
+    "tace.links.health.MAX_STRETCH": "no further stretched",
+    "tace.links.pool.MAX_SILENCED": "the oldest is forgotten",
+    "tace.ring.hearsay.MAX_TO_CHECK": "not looked for",
+    "tace.ring.hearsay.MAX_UNTOLD": "not told",
+    "tace.ring.liveness.MAX_UNDER_WAY": "looked for when they fail again",
+    "tace.ring.liveness.MAX_VOUCHED": "the oldest is forgotten",
+    "tace.ring.suspicion.MAX_ACCUSED": "the oldest are forgotten",
+    "tace.ring.suspicion.MAX_ACCUSERS": "further ones do not count",
     "tace.ring.maintenance.MAX_HASTY_ROUNDS": "the next round comes at the quiet pace",
     "tace.ring.maintenance.MAX_STEPS_PER_ROUND": "the next round goes on",
     "tace.ring.membership.MAX_AHEAD_SECONDS": "the record is refused",
@@ -260,6 +280,7 @@ BEYOND = {
     "tace.wire.objects.MAX_STAMP_TARGET": "clients leave; the wish is not passed on",
     # -- the node ------------------------------------------------------------------------------
     "tace.core.MAX_REPAIR_BYTES_PER_SECOND": "repair waits",
+    "tace.core.MAX_ASKERS": "the one that asked longest ago is forgotten",
     "tace.node.DRAIN_SECONDS": "the connections are closed with `draining`",
     "tace.tap.STOP_SECONDS": "the process ends",
 }

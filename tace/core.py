@@ -26,7 +26,7 @@ from tace.errors import InternalError, LinkLost, Refusal, StoreError
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
-from tace.limits.buckets import TokenBucket
+from tace.limits.buckets import BucketTable, TokenBucket
 from tace.mailbox.blob_repair import BlobRepair
 from tace.mailbox.blobs import BlobReplica
 from tace.mailbox.handoff import HintedHandoff
@@ -39,8 +39,15 @@ from tace.mailbox.rules import AdmissionRules
 from tace.mailbox.surplus import Surplus
 from tace.ring.farewell import Farewell
 from tace.ring.gossip import Gossip
+from tace.ring.hearsay import Hearsay
+from tace.ring.liveness import Liveness
+from tace.ring.lookup import Lookup
 from tace.ring.maintenance import RingMaintenance
 from tace.ring.membership import Membership, OwnDescription
+from tace.ring.merge import MAX_PEERS_KNOWN, RETURNS_AT_ONCE, RETURNS_PER_SECOND, Merge
+from tace.ring.pacing import PacingLaw
+from tace.ring.placement import CANDIDATES_PER_REPLICA
+from tace.ring.suspicion import Accusations
 from tace.seams import (
     Counters,
     LinkEvents,
@@ -57,11 +64,21 @@ from tace.wire.objects import MAX_STAMP_TARGET
 A = TypeVar("A", bound=Message)
 _log = Logger()
 EXCHANGE_SECONDS = 300.0
-PROBE_DEAD_SECONDS = 5.0
+LOOK_FOR_OTHERS_SECONDS = 5.0
 UPKEEP_SECONDS = 60.0
 TOTALS_SECONDS = 1.0
+WORDS_PER_SECOND, WORDS_AT_ONCE = 16.0, 512.0
+"""Of one peer: questions about others that do not answer, and accusations of them."""
+MAX_TALKERS = 4096
+"""Peers whose questions, and whose accusations, are counted."""
 MAX_REPAIR_BYTES_PER_SECOND = 8 * 1024 * 1024
 """For comparing and fetching items, with all peers together; as much may come at once."""
+
+LOOKUPS_PER_SECOND = 50.0
+"""That one node may ask of this one over the long run: whoever asks more asks others, too."""
+LOOKUPS_AT_ONCE = 500.0
+MAX_ASKERS = 4096
+"""Nodes whose rate of lookups is remembered."""
 
 MakeLinks = Callable[[Membership], Links]
 """Makes the node's links; the membership is their address book and their own record."""
@@ -119,6 +136,9 @@ class LocalToo:
     def guard(self, nodes: Collection[NodeId]) -> None:
         self._links.guard(nodes)
 
+    def reset_backoff(self, nodes: Collection[NodeId]) -> None:
+        self._links.reset_backoff(nodes)
+
     def requests_stamp_bits(self, node: NodeId) -> int | None:
         return self._links.requests_stamp_bits(node)
 
@@ -171,6 +191,9 @@ class Core:
 
     membership: Membership
     gossip: Gossip
+    liveness: Liveness
+    hearsay: Hearsay
+    merge: Merge
     ring: RingMaintenance
     replica: Replica
     repair: Repair
@@ -187,6 +210,7 @@ class Core:
     farewell: Farewell
     handoff: HintedHandoff
     surplus: Surplus
+    lookup: Lookup
 
     @property
     def state(self) -> str:
@@ -216,6 +240,8 @@ class Core:
         """
         await self._begin_boot()
         self.gossip.start()
+        self.hearsay.start()
+        self.merge.start()
         self.upkeep.start()
         remembered = await self.gossip.load()
         await self.gossip.find_peers(remembered)
@@ -265,6 +291,8 @@ class Core:
         await self.surplus.stop()
         await self.ring.stop()
         await self.collect.stop()
+        await self.hearsay.stop()
+        await self.merge.stop()
         await self.gossip.stop()
         self.membership.stop()
 
@@ -320,20 +348,65 @@ def build_core(
         counters=counters,
         seeds=settings.links.seeds,
         exchange_seconds=EXCHANGE_SECONDS,
-        probe_dead_seconds=PROBE_DEAD_SECONDS,
+        alone_seconds=LOOK_FOR_OTHERS_SECONDS,
+    )
+    asked: BucketTable[NodeId] = BucketTable(LOOKUPS_PER_SECOND, LOOKUPS_AT_ONCE, MAX_ASKERS)
+    lookup = Lookup(
+        membership,
+        links=links,
+        clock=clock,
+        counters=counters,
+        may_ask=lambda node: asked.take(node, clock.seconds()),
+        candidates=CANDIDATES_PER_REPLICA * ring.replicas,
     )
     collect = Collect(view=membership, links=links, clock=clock, counters=counters)
-    maintenance = RingMaintenance(
+    accusations = Accusations()
+    liveness = Liveness(
+        membership,
+        links=links,
+        clock=clock,
+        random=random,
+        counters=counters,
+        accusations=accusations,
+        questions=BucketTable(WORDS_PER_SECOND, WORDS_AT_ONCE, MAX_TALKERS),
+    )
+    returns: BucketTable[NodeId] = BucketTable(RETURNS_PER_SECOND, RETURNS_AT_ONCE, MAX_PEERS_KNOWN)
+    merge = Merge(
         membership,
         gossip,
         links=links,
         clock=clock,
         random=random,
         counters=counters,
+        wait_seconds=lambda node: returns.take(node, clock.seconds()),
+    )
+    hearsay = Hearsay(
+        membership,
+        liveness,
+        accusations,
+        words=BucketTable(WORDS_PER_SECOND, WORDS_AT_ONCE, MAX_TALKERS),
+        links=links,
+        clock=clock,
+        random=random,
+        counters=counters,
+    )
+    maintenance = RingMaintenance(
+        membership,
+        gossip,
+        liveness,
+        links=links,
+        clock=clock,
+        random=random,
+        counters=counters,
         also_needed=collect.watched,
         successors=ring.successors,
-        after_event_seconds=ring.stabilize_after_event_seconds,
-        quiet_seconds=ring.stabilize_quiet_seconds,
+        law=PacingLaw(
+            after_event_seconds=ring.stabilize_after_event_seconds,
+            slower=ring.stabilize_slower,
+            quiet_seconds=ring.stabilize_quiet_seconds,
+            stale_share=ring.stabilize_stale_share,
+            detection_seconds=settings.links.lost_after_seconds,
+        ),
     )
     handoff = HintedHandoff(
         view=membership, links=links, store=store, clock=clock, counters=counters
@@ -364,8 +437,17 @@ def build_core(
         rules=rules,
         interval_seconds=ring.reconcile_seconds,
     )
-    deposit = Deposit(view=membership, links=links, clock=clock, counters=counters, rules=rules)
-    records = RecordLookup(view=membership, links=links, clock=clock, counters=counters)
+    deposit = Deposit(
+        view=membership,
+        links=links,
+        clock=clock,
+        counters=counters,
+        rules=rules,
+        whereabouts=lookup,
+    )
+    records = RecordLookup(
+        view=membership, links=links, clock=clock, counters=counters, whereabouts=lookup
+    )
     blob_replica = BlobReplica(
         view=membership,
         store=store,
@@ -385,7 +467,14 @@ def build_core(
         rules=rules,
         interval_seconds=ring.reconcile_seconds,
     )
-    blobs = BlobDelivery(view=membership, links=links, clock=clock, counters=counters, rules=rules)
+    blobs = BlobDelivery(
+        view=membership,
+        links=links,
+        clock=clock,
+        counters=counters,
+        rules=rules,
+        whereabouts=lookup,
+    )
 
     async def upkeep() -> None:
         replica.expire_watches()
@@ -401,6 +490,9 @@ def build_core(
     core = Core(
         membership,
         gossip,
+        liveness,
+        hearsay,
+        merge,
         maintenance,
         replica,
         repair,
@@ -426,18 +518,25 @@ def build_core(
             random=random,
             counters=counters,
         ),
+        lookup,
     )
     links.subscribe(gossip)
+    links.subscribe(merge)
+    links.subscribe(liveness)
     links.subscribe(_Losses(core))
     store.when_health_changes(_StoreWatch(core, counters).changed)
     links.serve(
         {
             **gossip.procedures(),
+            **liveness.procedures(),
+            **hearsay.procedures(),
+            **merge.procedures(),
             **maintenance.procedures(),
             **_refusing(replica.procedures()),
             **_refusing(repair.procedures()),
             **_refusing(blob_replica.procedures()),
             **collect.procedures(),
+            **lookup.procedures(),
         }
     )
     return core

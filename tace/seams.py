@@ -83,6 +83,9 @@ class Links(Protocol):
     def pin(self, nodes: Collection[NodeId]) -> None:
         """Keep these links open (and dial them when they are lost); replaces the earlier set."""
 
+    def reset_backoff(self, nodes: Collection[NodeId]) -> None:
+        """These may be back: forget that they could not be reached, dial anew where it hangs."""
+
     def requests_stamp_bits(self, node: NodeId) -> int | None:
         """The stamp that node demands for requests mailboxes; None where no link is up."""
 

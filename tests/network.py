@@ -233,6 +233,9 @@ class MemoryLinks:
     def pin(self, nodes: Collection[NodeId]) -> None:
         self.pinned = list(nodes)
 
+    def reset_backoff(self, nodes: Collection[NodeId]) -> None:
+        """There is none here: every dial is tried at once."""
+
     def guard(self, nodes: Collection[NodeId]) -> None:
         self.guarded = list(nodes)
 

@@ -58,6 +58,11 @@ def _list_of_scenarios() -> str:
     default=None,
     help="Many short sessions and a few very long ones, instead of Poisson departures.",
 )
+@click.option(
+    "--capacity", type=click.IntRange(384, 20_000), help="Nodes that a routing table holds."
+)
+@click.option("--lookups", type=click.IntRange(1, 100_000), help="Keys that are looked for.")
+@click.option("--dead", type=click.FloatRange(0, 90), help="Of 100 nodes so many do not answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object, for programs.")
 @click.option(
     "--plot",

@@ -152,8 +152,19 @@ class RingSettings:
     stabilize_after_event_seconds: float = setting(
         0.25, "Time to the next maintenance round after something changed.", between(0.01, 60)
     )
+    stabilize_slower: float = setting(
+        1.25,
+        "With each quiet maintenance round the time to the next one grows by this factor.",
+        between(1.01, 10),
+    )
     stabilize_quiet_seconds: float = setting(
-        5.0, "Time between maintenance rounds while nothing changes.", between(0.01, 300)
+        15.0, "The longest time between maintenance rounds.", between(0.01, 300)
+    )
+    stabilize_stale_share: float = setting(
+        0.01,
+        "The share of first successors that may be out of date on average: where nodes come and go "
+        "quickly, maintenance rounds come more often than stabilize_quiet_seconds says.",
+        between(0.0001, 1),
     )
     repair_after_seconds: float = setting(
         30.0, "A node gone this long is replaced in the sets it was in.", between(0, 86_400)

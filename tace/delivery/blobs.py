@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tace.background import background
 from tace.delivery.quorum import QuorumWriter
 from tace.delivery.votes import Outcome
+from tace.delivery.whereabouts import AllKnown, Whereabouts
 from tace.errors import Failure, NotStored, Refusal, TooMany
 from tace.ids import NodeId
 from tace.mailbox.rules import AdmissionRules
@@ -47,12 +48,14 @@ class BlobDelivery:
         clock: IReactorTime,
         counters: Counters,
         rules: AdmissionRules,
+        whereabouts: Whereabouts | None = None,
     ) -> None:
         self._view = view
         self._links = links
         self._clock = clock
         self._counters = counters
         self._rules = rules
+        self._whereabouts: Whereabouts = whereabouts or AllKnown()
         self._transfers = 0
         self._writes: QuorumWriter[Blob] = QuorumWriter(
             lambda batch, records: StoreBlob(batch[0].encoded, _fitting(records)),
@@ -61,6 +64,7 @@ class BlobDelivery:
             links=links,
             clock=clock,
             counters=counters,
+            whereabouts=whereabouts,
             deadline_seconds=DEADLINE_SECONDS,
             call_timeout_seconds=CALL_TIMEOUT_SECONDS,
         )
@@ -83,6 +87,7 @@ class BlobDelivery:
         :raises TooMany: this node has as many blobs under way as it takes.
         """
         with self._transfer():
+            await self._whereabouts.resolve(name)
             replica_set = self._view.replica_set(name)
             return await _Search(
                 name,

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from tace.delivery.gathering import Gathering
 from tace.delivery.quorum import QuorumWriter
 from tace.delivery.votes import Outcome, Votes
+from tace.delivery.whereabouts import Whereabouts
 from tace.errors import Malformed, Refusal
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
@@ -40,6 +41,7 @@ class Deposit:
         clock: IReactorTime,
         counters: Counters,
         rules: AdmissionRules,
+        whereabouts: Whereabouts | None = None,
     ) -> None:
         self._clock = clock
         self._rules = rules
@@ -50,6 +52,7 @@ class Deposit:
             links=links,
             clock=clock,
             counters=counters,
+            whereabouts=whereabouts,
             judge=_judge_envelope,
         )
         self._tombstones: QuorumWriter[Tombstone] = QuorumWriter(
@@ -61,6 +64,7 @@ class Deposit:
             links=links,
             clock=clock,
             counters=counters,
+            whereabouts=whereabouts,
             makes_room=True,
             gather_seconds=ACKS_GATHER_SECONDS,
         )
@@ -71,6 +75,7 @@ class Deposit:
             links=links,
             clock=clock,
             counters=counters,
+            whereabouts=whereabouts,
             makes_room=True,
             gather_seconds=ACKS_GATHER_SECONDS,
         )
@@ -81,6 +86,7 @@ class Deposit:
             links=links,
             clock=clock,
             counters=counters,
+            whereabouts=whereabouts,
         )
 
     def envelopes(self, encoded: Sequence[bytes]) -> Deferred[list[Outcome]]:

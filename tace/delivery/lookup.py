@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from tace.background import background
+from tace.delivery.whereabouts import AllKnown, Whereabouts
 from tace.errors import BadRecord, Failure, NotStored, Refusal
 from tace.identity.user_record import UserRecord
 from tace.ids import NodeId
@@ -17,18 +18,26 @@ class RecordLookup:
     """Finds user records for clients."""
 
     def __init__(
-        self, *, view: View, links: Links, clock: IReactorTime, counters: Counters
+        self,
+        *,
+        view: View,
+        links: Links,
+        clock: IReactorTime,
+        counters: Counters,
+        whereabouts: Whereabouts | None = None,
     ) -> None:
         self._view = view
         self._links = links
         self._clock = clock
         self._counters = counters
+        self._whereabouts: Whereabouts = whereabouts or AllKnown()
 
     async def find(self, key: bytes) -> UserRecord | None:
         """The record under ``key``; None where a read quorum says there is none.
 
         :raises NotStored: fewer replicas answered than a read needs, and none had it.
         """
+        await self._whereabouts.resolve(key)
         replica_set = self._view.replica_set(key)
         asked = [node for node in replica_set.everyone if not self._view.is_dead(node)]
         answers: dict[NodeId, UserRecord | None] = {}

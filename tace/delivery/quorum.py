@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tace.background import background
 from tace.delivery.votes import Outcome, Votes
+from tace.delivery.whereabouts import AllKnown, Whereabouts
 from tace.errors import Failure, ForgedRecord, Full, RateLimited, Refusal, TooMany
 from tace.ids import NodeId
 from tace.seams import Counters, Links, ReplicaSet, View
@@ -37,6 +38,7 @@ class QuorumWriter(Generic[T]):
 
     :param request: makes the request that carries several of them, with records for the replica.
     :param batch_limit: how many fit one request.
+    :param whereabouts: finds out who keeps a key that is far away; None: all are known.
     :param judge: looks at a durable answer before it is counted (the secret of an ``acked``).
     :param deadline_seconds: when a write is decided by the answers there are.
     :param call_timeout_seconds: how long one replica may take (default: the links' setting).
@@ -54,6 +56,7 @@ class QuorumWriter(Generic[T]):
         links: Links,
         clock: IReactorTime,
         counters: Counters,
+        whereabouts: Whereabouts | None = None,
         judge: Callable[[T, PutResult, Votes], str] = lambda _, result, __: result.code,
         deadline_seconds: float = DEADLINE_SECONDS,
         call_timeout_seconds: float | None = None,
@@ -66,6 +69,7 @@ class QuorumWriter(Generic[T]):
         self._links = links
         self._clock = clock
         self._counters = counters
+        self._whereabouts: Whereabouts = whereabouts or AllKnown()
         self._judge = judge
         self._deadline_seconds = deadline_seconds
         self._call_timeout_seconds = call_timeout_seconds
@@ -97,8 +101,20 @@ class QuorumWriter(Generic[T]):
         self._undecided[write] = self._clock.seconds() + self._deadline_seconds
         if self._timer is None:
             self._timer = self._clock.callLater(self._deadline_seconds, self._decide_overdue)
-        self._ask_everyone(write, replica_set)
-        write.look()
+        if self._whereabouts.knows(key):
+            self._ask_everyone(write, replica_set)
+            write.look()
+        else:
+            background("find who keeps it", self._place(write))
+
+    async def _place(self, write: _Write[T]) -> None:
+        """Find the replicas first; the time that takes is part of the write's."""
+        await self._whereabouts.resolve(write.key)
+        if not write.done:
+            replica_set = self._view.replica_set(write.key)
+            write.votes = Votes(replica_set)
+            self._ask_everyone(write, replica_set)
+            write.look()
 
     # -- deadlines: one timer for all writes, because all wait equally long ----------------------
 

@@ -20,6 +20,9 @@ class Call:
     request: Message
     deadline: float
     """When waiting ends, by the clock of the links."""
+    placed_at: float | None = None
+    """When it was sent, where its round trip is to be measured: it asks for little, and is answered
+    from memory or with one write."""
     answer: Deferred[Any] = field(default_factory=Deferred)
 
     def succeed(self, answer: Message) -> None:

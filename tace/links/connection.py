@@ -32,6 +32,7 @@ from tace.identity.link_proof import Role
 from tace.ids import NodeId
 from tace.limits import address_group
 from tace.links.calls import Call, PendingCalls
+from tace.links.health import MAX_STRETCH, RoundTrip
 from tace.links.intake import Intake
 from tace.links.introduction import CLOCK_FLAGGED_SECONDS, Peer
 from tace.links.misconduct import SELDOM_EARNED, forgeries_in, word_to_note
@@ -39,7 +40,7 @@ from tace.links.needs import Dialled, LinkNeeds
 from tace.links.reading import Marks, ReadingGate
 from tace.links.sending import SendBuffer
 from tace.links.serving import Replies, Serving
-from tace.links.silence import SilenceWatch
+from tace.links.silence import CEILING_FACTOR, SilenceWatch
 from tace.links.tls import TlsRejected, exporter_value
 from tace.wire.message import Message
 from tace.wire.peer import Ping
@@ -62,7 +63,8 @@ CLOSING_SECONDS = 1.0
 """How long a connection may take to close in good order before it is cut."""
 GOODBYE_UNFINISHED = "unfinished"
 """Closed with work under way: what is unanswered may or may not have been done."""
-
+SILENT = "silent"
+"""Nothing was heard for too long."""
 FORGERIES = (ForgedRecord, ForgedProof)
 GOODBYE_FORGED = "forged"
 """Too many signatures that do not hold came over it."""
@@ -96,8 +98,11 @@ class Link(Protocol):
         self._settings = settings = needs.settings
         self._session = PeerSession(max_requests_in_flight=settings.max_requests_in_flight)
         self._calls = PendingCalls(needs.clock, self._doubt)
+        self._round_trip = RoundTrip()
         self._silence = SilenceWatch(
             needs.clock,
+            health=needs.health,
+            round_trip=self._round_trip,
             ping_after_seconds=settings.ping_after_seconds,
             lost_after_seconds=settings.lost_after_seconds,
             ping=self._ping,
@@ -163,6 +168,12 @@ class Link(Protocol):
         return not (self._calls or self._session.to_answer or self._serving.one_way_running)
 
     @property
+    def answer_seconds(self) -> float:
+        """How long an answer may take here, by the round trips that were measured."""
+        least = self._settings.call_timeout_seconds
+        return self._round_trip.timeout_seconds(least, CEILING_FACTOR * least)
+
+    @property
     def last_heard(self) -> float:
         return self._silence.last_heard
 
@@ -194,6 +205,8 @@ class Link(Protocol):
         except (TooMany, TooLarge) as error:
             call.fail(error)
             return
+        if call.placed_at is not None:
+            call.placed_at = self._clock.seconds()
         self._calls.add(request_id, call)
         self._out.write(frame)
         if self._gate.is_shut:
@@ -389,6 +402,10 @@ class Link(Protocol):
     def _answer_arrived(self, event: AnswerArrived) -> None:
         call = self._calls.take(event.request_id)
         if call is not None:
+            if call.placed_at is not None:
+                now = self._clock.seconds()
+                self._round_trip.measured(now - call.placed_at)
+                self._needs.health.success(now)
             call.succeed(event.answer)
         self._close_if_idle()
 
@@ -477,14 +494,16 @@ class Link(Protocol):
             self._close_if_idle()
 
     def _ping(self) -> None:
-        deadline = self._clock.seconds() + self._settings.lost_after_seconds
-        ping = Call(Ping(), deadline)
+        now = self._clock.seconds()
+        longest = CEILING_FACTOR * MAX_STRETCH * self._settings.lost_after_seconds
+        # The watch decides how long is too long.
+        ping = Call(Ping(), now + longest, placed_at=now)
         # Only the bytes of the answer matter.
         ping.answer.addErrback(lambda _: None)
         self.place(ping)
 
     def _silent(self) -> None:
-        self.abort("silent")
+        self.abort(SILENT)
 
     # -- the end
 

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from tace.config import LinksSettings
 from tace.ids import NodeId
 from tace.links.calls import Call
+from tace.links.health import LocalHealth
 from tace.links.introduction import Introduction
 from tace.links.misconduct import Misconduct
 from tace.links.rates import PeerRates
@@ -57,6 +58,7 @@ class LinkNeeds:
     misconduct: Misconduct
     rates: PeerRates
     slow_readers: SlowReaders
+    health: LocalHealth
 
 
 @dataclass(frozen=True, slots=True)

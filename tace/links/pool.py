@@ -26,9 +26,10 @@ from tace.ids import NodeId
 from tace.limits import Notices, is_loopback
 from tace.links.backoff import Backoff
 from tace.links.calls import Call, PendingCalls
-from tace.links.connection import Link
+from tace.links.connection import SILENT, Link
 from tace.links.dialling import Dialler
 from tace.links.entrance import Entrance
+from tace.links.health import LocalHealth
 from tace.links.misconduct import Misconduct
 from tace.seams import AddressBook, Counters, LinkEvents
 from tace.wire.session import GOODBYE_DRAINING, GOODBYE_DUPLICATE, GOODBYE_IDLE
@@ -43,9 +44,13 @@ RETIRE_SECONDS = 10.0
 """How long a superfluous link may take to finish what is under way."""
 MAX_SPARE_PER_NODE = 1
 """Links to one node beside the one in use: two that dialled each other at once."""
+REDIALLED_AFTER_SECONDS = 1.0
+"""A dial this old, to a node that is said to be back, began while it was not: it begins anew."""
 MAX_DIALS = 1024
 """Nodes that are being dialled at one time. Calls to further ones fail at once; pinned nodes are
 always dialled."""
+MAX_SILENCED = 1024
+"""Nodes whose link was given up for its silence: one that is back with the same boot lived."""
 EXHAUSTION_LINE_SECONDS = 60.0
 """One line in the log about a lack of sockets this often."""
 
@@ -58,6 +63,9 @@ class _Dial:
     running: Deferred[None] = field(default_factory=Deferred)
     pausing: bool = True
     """Nothing has been dialled yet: it waits for its turn, or for the backoff to end."""
+    began: float = 0.0
+    abandoned: bool = False
+    """Another one has taken its place: what comes of it says nothing."""
 
     def fail(self, error: LinkLost) -> None:
         for call in self.waiting.take_all():
@@ -85,6 +93,7 @@ class LinkPool:
         backoff: Backoff,
         counters: Counters,
         misconduct: Misconduct,
+        health: LocalHealth,
     ) -> None:
         self._node = node
         self._settings = settings
@@ -92,6 +101,9 @@ class LinkPool:
         self._clock = clock
         self._backoff = backoff
         self._counters = counters
+        self._health = health
+        self._silenced: dict[NodeId, int] = {}
+        """With which boot the last link to a node was given up for its silence."""
         self._dialler: Dialler | None = None
         self._listeners: list[LinkEvents] = []
         self._links: dict[NodeId, Link] = {}
@@ -149,6 +161,15 @@ class LinkPool:
         self._pinned = dict.fromkeys(node for node in nodes if node != self._node)
         for node in self._pinned:
             self._keep_up(node)
+
+    def reset_backoff(self, nodes: Collection[NodeId]) -> None:
+        for node in nodes:
+            self._backoff.clear(node)
+            dial = self._dials.get(node)
+            if dial is not None and (
+                dial.pausing or self._clock.seconds() - dial.began >= REDIALLED_AFTER_SECONDS
+            ):
+                self._dial_anew(node, dial)
 
     def guard(self, nodes: Collection[NodeId]) -> None:
         self._guarded = frozenset(nodes)
@@ -220,6 +241,11 @@ class LinkPool:
                 self._backoff.clear(node)
             elif link.role is Role.DIALLED:
                 self._backoff.failed(node, self._clock.seconds())
+            if link.end == SILENT:
+                self._silenced.pop(node, None)
+                if len(self._silenced) >= MAX_SILENCED:
+                    del self._silenced[next(iter(self._silenced))]
+                self._silenced[node] = link.peer.record.boot
             if self._ending.get(node) is link:
                 self._announce_lost(node)
             self._keep_up(node)
@@ -238,6 +264,9 @@ class LinkPool:
         self._prefer(link)
         self._log.debug("link to {node} is up", node=node.hex())
         assert link.peer is not None
+        if self._silenced.pop(node, None) == link.peer.record.boot:
+            self._counters.count("links_false_alarms")
+            self._health.false_alarm(self._clock.seconds())
         for listener in self._listeners:
             self._tell(listener.link_up, link.peer.record)
 
@@ -346,6 +375,16 @@ class LinkPool:
             dial.running = background("links: dial", self._dial_once(node, dial))
         return dial
 
+    def _dial_anew(self, node: NodeId, dial: _Dial) -> None:
+        """Whoever waits for this dial waits for a new one."""
+        dial.abandoned = True
+        del self._dials[node]
+        calls = dial.waiting.take_all()
+        dial.running.cancel()
+        for call in calls:
+            self.place(node, call)
+        self._keep_up(node)
+
     async def _dial_once(self, node: NodeId, dial: _Dial) -> None:
         reason = LinkLost("the link went away at once")
         reached = True
@@ -353,11 +392,15 @@ class LinkPool:
             # At least one turn of the reactor: nothing is told within the call that asked.
             await deferLater(self._clock, self._wait_seconds(node))
             dial.pausing = False
+            dial.began = self._clock.seconds()
             await self._reach(node)
         except LinkLost as error:
             reason, reached = error, False
         finally:
-            del self._dials[node]
+            if self._dials.get(node) is dial:
+                del self._dials[node]
+        if dial.abandoned:
+            return
         if not reached and node not in self._links and not self._closing:
             self._backoff.failed(node, self._clock.seconds())
             self._counters.count("links_dials_failed")
@@ -406,6 +449,7 @@ class LinkPool:
     def _gauge(self) -> None:
         self._counters.gauge("links_up", len(self._links))
         self._counters.gauge("links_unproved", len(self._entrance))
+        self._counters.gauge("links_stretch", self._health.stretch)
 
     def _tell_if_empty(self) -> None:
         if self._closing and not self._open:

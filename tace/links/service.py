@@ -29,6 +29,7 @@ from tace.links.dialling import (
     parse_address,
     tcp_endpoint,
 )
+from tace.links.health import LocalHealth
 from tace.links.introduction import Introduction
 from tace.links.misconduct import Misconduct
 from tace.links.needs import LinkNeeds
@@ -94,6 +95,7 @@ class PeerLinks:
             private_key_file=settings.private_key_file,
         )
         misconduct = Misconduct(clock, counters)
+        self._health = LocalHealth()
         self._pool = LinkPool(
             node=introduction.node,
             settings=settings,
@@ -102,6 +104,7 @@ class PeerLinks:
             backoff=Backoff(random),
             counters=counters,
             misconduct=misconduct,
+            health=self._health,
         )
         self._procedures: dict[type[Message], Procedure] = {}
         needs = LinkNeeds(
@@ -115,6 +118,7 @@ class PeerLinks:
             misconduct=misconduct,
             rates=PeerRates(settings),
             slow_readers=SlowReaders(),
+            health=self._health,
         )
         self._dialler = Dialler(
             needs, dial_endpoint or tcp_endpoint(reactor, settings.hello_timeout_seconds)
@@ -165,8 +169,13 @@ class PeerLinks:
     def call(
         self, node: NodeId, request: Request[A], *, timeout_seconds: float | None = None
     ) -> Deferred[A]:
-        timeout = self._timeout if timeout_seconds is None else timeout_seconds
-        call = Call(request, self._clock.seconds() + timeout)
+        now = self._clock.seconds()
+        if timeout_seconds is None:
+            link = self._pool.links.get(node)
+            timeout = self._timeout if link is None else link.answer_seconds
+            call = Call(request, now + self._health.stretch * timeout, placed_at=now)
+        else:
+            call = Call(request, now + timeout_seconds)
         self._pool.place(node, call)
         return call.answer
 
@@ -195,6 +204,9 @@ class PeerLinks:
 
     def guard(self, nodes: Collection[NodeId]) -> None:
         self._pool.guard(nodes)
+
+    def reset_backoff(self, nodes: Collection[NodeId]) -> None:
+        self._pool.reset_backoff(nodes)
 
     # -- what only real links know
 

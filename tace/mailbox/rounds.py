@@ -174,14 +174,16 @@ class ComparisonRounds:
 
     def _arcs_by_peer(self) -> dict[NodeId, tuple[Arc, ...]]:
         """Which arcs this node shares with which living peer, neighbouring ones joined."""
+        own = self._view.own
         shared: dict[NodeId, list[Arc]] = {}
         for arc, replica_set in self._view.arcs_held():
-            if self._view.own not in replica_set.everyone:
-                continue
-            for peer in replica_set.everyone:
-                if peer != self._view.own and not self._view.is_dead(peer):
+            everyone = replica_set.everyone
+            if own in everyone:
+                for peer in everyone:
                     shared.setdefault(peer, []).append(arc)
-        return {peer: tuple(_joined(shared[peer])) for peer in sorted(shared)}
+        shared.pop(own, None)
+        living = (peer for peer in sorted(shared) if not self._view.is_dead(peer))
+        return {peer: tuple(_joined(shared[peer])) for peer in living}
 
     # -- a few at a time -------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""How records spread, and how the dead are found again (page 2.3).
+"""How records spread, and what is remembered of them (page 2.3).
 
 News goes at once to a few nodes over links that are open anyway and is repeated about 4 log10(n)
 times; now and then the whole membership is compared with a random member's.
@@ -7,7 +7,7 @@ times; now and then the whole membership is compared with a random member's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from math import ceil, inf, log10
+from math import ceil, log10
 from random import Random
 from typing import Any
 
@@ -22,7 +22,7 @@ from tace.ring.membership import Membership
 from tace.seams import Counters, KnownPeer, Links, Procedure, Store
 from tace.wire.fields import MAX_LISTED, MemberField
 from tace.wire.message import Message
-from tace.wire.peer import GetMembers, GetRecords, Members, Ping, Records
+from tace.wire.peer import GetMembers, GetRecords, Members, Records
 
 FANOUT = 3
 RECORDS_PER_FRAME = 32
@@ -33,11 +33,9 @@ SAVE_SECONDS = 5.0
 MAX_RUMOURS = 4096
 """Records of nodes that are being passed on."""
 SEEDS_ASKED = 4
+SEED_SECONDS = 60.0
+"""One seed is asked this often by a node that is not alone."""
 REMEMBERED_ASKED = 8
-MAX_SUSPECTS = 4096
-"""Nodes whose dial failed once and that are dialled once more."""
-SUSPECT_SECONDS = 30.0
-"""A second dial that fails so soon after a first one is a death; later it is a first one again."""
 FIND_SECONDS = 10.0
 """Whoever has not told everything by then goes on telling while the node starts."""
 
@@ -48,7 +46,7 @@ class Gossip:
     Implements :class:`~tace.seams.LinkEvents`: whoever proves itself on a link is alive.
 
     :param exchange_seconds: time between two comparisons with a random member.
-    :param probe_dead_seconds: time between two questions to a dead node.
+    :param alone_seconds: time between two rounds of asking the seeds while nobody is known.
     :param seeds: addresses that are asked while this node knows nobody.
     """
 
@@ -63,7 +61,7 @@ class Gossip:
         counters: Counters,
         seeds: Sequence[str],
         exchange_seconds: float,
-        probe_dead_seconds: float,
+        alone_seconds: float,
     ) -> None:
         self._membership = membership
         self._links = links
@@ -74,8 +72,8 @@ class Gossip:
         self._seeds = tuple(seeds)
         self._rumours: dict[NodeId, int] = {}
         self._heard: dict[NodeId, float] = {}
-        self._suspects: dict[NodeId, float] = {}
         self._unsaved: dict[NodeId, None] = {}
+        self._next_seed = clock.seconds() + SEED_SECONDS
         self._spread = Periodic(
             "gossip",
             clock,
@@ -92,7 +90,7 @@ class Gossip:
                 "exchange membership", clock, jittered(exchange_seconds), self._exchange_round
             ),
             Periodic("renew own record", clock, jittered(RENEWAL_SECONDS), self._renew),
-            Periodic("probe dead nodes", clock, jittered(probe_dead_seconds), self._probe_round),
+            Periodic("look for others", clock, jittered(alone_seconds), self._look_round),
             Periodic("save peers", clock, lambda: SAVE_SECONDS, self.save),
         )
         membership.when_news(self._news)
@@ -179,30 +177,29 @@ class Gossip:
             return False
         return True
 
-    async def _probe_round(self) -> None:
-        """Ask one node that is gone whether it is back; a node that is alone asks its seeds too."""
+    async def _look_round(self) -> None:
+        """Forget who is over; a node that is alone asks its seeds, another one now and then.
+
+        The seeds may be of another part of the network, whose nodes this one never knew.
+        """
         gone = self._membership.forget_expired(self._links.up())
         for node in gone:
             self._heard.pop(node, None)
         if gone:
             await self._store.forget_peers(gone)
-        missed = self._membership.gone()
-        if missed:
-            node = self._random.choice(missed)
-            if await self._ping(node):
-                self._membership.heard(node)
-            else:
-                self._counters.count("dead_probes_total")
+        now = self._clock.seconds()
         if self._membership.alone:
             await self.find_peers(())
+        elif self._seeds and now >= self._next_seed:
+            self._next_seed = now + SEED_SECONDS * self._random.uniform(0.75, 1.25)
+            await self._ask_seed(self._random.choice(self._seeds))
 
     # -- LinkEvents ------------------------------------------------------------------------------
 
     def link_up(self, record: NodeRecord) -> None:
         if not self._membership.is_current(record):
             return
-        self._membership.take_in(record)
-        self._suspects.pop(record.node_id, None)
+        self._membership.take_in(record, met=True)
         self._membership.heard(record.node_id)
         difference = self._links.clock_difference_seconds(record.node_id)
         if difference is not None:
@@ -213,26 +210,10 @@ class Gossip:
             self._spread.soon()
 
     def link_lost(self, node: NodeId) -> None:
-        """Not a death yet: the links dial again, and say ``unreachable`` when that fails."""
+        """Judged by :mod:`tace.ring.liveness`."""
 
     def unreachable(self, node: NodeId) -> None:
-        """One dial that fails is an accident; it is dialled once more before it counts as dead."""
-        now = self._clock.seconds()
-        suspected = self._suspects.pop(node, -inf)
-        if now - suspected <= SUSPECT_SECONDS:
-            self._membership.found_dead(node)
-        elif not self._membership.is_dead(node):
-            if len(self._suspects) >= MAX_SUSPECTS:
-                del self._suspects[next(iter(self._suspects))]
-            self._suspects[node] = now
-            background("dial once more", self._ping(node))
-
-    async def _ping(self, node: NodeId) -> bool:
-        try:
-            await self._links.call(node, Ping())
-        except (Failure, Refusal):
-            return False
-        return True
+        """Judged by :mod:`tace.ring.liveness`."""
 
     # -- rumours ---------------------------------------------------------------------------------
 
@@ -271,8 +252,10 @@ class Gossip:
         page = tuple(MemberField(r.node_id, *r.freshness) for r in records[:MAX_LISTED])
         return Members(page, more=len(records) > len(page))
 
-    async def exchange_with(self, peer: NodeId) -> None:
+    async def exchange_with(self, peer: NodeId) -> list[NodeId]:
         """Push-pull: learn what the peer knows better, tell it what this node knows better.
+
+        Returns the nodes that are here, or away, in the peer's eyes.
 
         :raises Failure: the peer does not answer.
         """
@@ -297,6 +280,7 @@ class Gossip:
         ]
         for start in range(0, len(better), RECORDS_PER_FRAME):
             self._links.send(peer, Records(tuple(better[start : start + RECORDS_PER_FRAME])))
+        return list(theirs)
 
     async def fetch_records(self, peer: NodeId, nodes: Sequence[NodeId]) -> None:
         """Ask a peer for the records of these nodes, and learn them.

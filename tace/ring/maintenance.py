@@ -7,9 +7,11 @@ operation is outstanding per position; each answer re-checks that its premise st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from random import Random
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -27,7 +29,9 @@ from tace.errors import (
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId, Place, Position, between
 from tace.ring.gossip import Gossip
+from tace.ring.liveness import Liveness
 from tace.ring.membership import Membership
+from tace.ring.pacing import ChurnEstimate, PacingLaw, Schedule
 from tace.ring.pointers import (
     Pointers,
     merged,
@@ -37,11 +41,13 @@ from tace.ring.pointers import (
 from tace.seams import Counters, Links, Procedure
 from tace.wire.fields import PlaceField
 from tace.wire.message import Message
-from tace.wire.peer import Done, GetRing, Notify, Ring
+from tace.wire.peer import Changed, Done, GetRing, Notify, Ring
 
 GUARDED_SUCCESSORS = 2
 MAX_STEPS_PER_ROUND = 16
-"""Nodes asked one after the other in one round of stabilising one position."""
+"""Nodes asked in one round of stabilising one position, before a nearer one is looked for."""
+ASKED_AT_ONCE = 4
+"""Of these, side by side, where the first one is in doubt."""
 MAX_HASTY_ROUNDS = 64
 """How many quick rounds an event brings at most, while lists still disagree with what is known."""
 
@@ -51,8 +57,7 @@ class RingMaintenance:
 
     :param also_needed: other nodes whose links are to be kept and whose silence matters.
     :param successors: r, distinct nodes in a successor list.
-    :param after_event_seconds: time to the next round after something changed.
-    :param quiet_seconds: time to the next round when nothing did.
+    :param law: how often each position is stabilised.
     """
 
     _log = Logger()
@@ -61,6 +66,7 @@ class RingMaintenance:
         self,
         membership: Membership,
         gossip: Gossip,
+        liveness: Liveness,
         *,
         links: Links,
         clock: IReactorTime,
@@ -68,11 +74,11 @@ class RingMaintenance:
         counters: Counters,
         also_needed: Callable[[], Collection[NodeId]],
         successors: int,
-        after_event_seconds: float,
-        quiet_seconds: float,
+        law: PacingLaw,
     ) -> None:
         self._membership = membership
         self._gossip = gossip
+        self._liveness = liveness
         self._links = links
         self._counters = counters
         self._also_needed = also_needed
@@ -83,23 +89,24 @@ class RingMaintenance:
         }
         self._locks = {index: DeferredLock() for index in self._pointers}
         self._heard: dict[Place, Ring] = {}
+        self._clock = clock
+        self._law = law
+        self._schedule = Schedule(law, self._pointers, random, clock.seconds())
+        self._churn = ChurnEstimate(clock.seconds())
         self._settled = True
-        self._haste = 0
-        self._after_event = after_event_seconds
-        self._quiet = quiet_seconds
-        self._rounds = Periodic(
-            "stabilize",
-            clock,
-            lambda: (
-                (self._quiet if self._settled else self._after_event) * random.uniform(0.75, 1.25)
-            ),
-            self._round,
-        )
+        self._view_changed = False
+        self._haste = dict.fromkeys(self._pointers, 0)
+        self._rounds = Periodic("stabilize", clock, self._until_next, self._round)
         membership.when_changed(self._disturbed)
+        liveness.when_shunned(lambda _: self._disturbed())
         membership.when_news(self._heard_news)
 
     def procedures(self) -> dict[type[Message], Procedure]:
-        return {GetRing: self._on_get_ring, Notify: self._on_notify}
+        return {
+            GetRing: self._on_get_ring,
+            Notify: self._on_notify,
+            Changed: self._on_changed,
+        }
 
     def start(self) -> None:
         self._rounds.start(delay=0.0)
@@ -125,6 +132,10 @@ class RingMaintenance:
         }
         return sorted(nodes - {self._own})
 
+    def _is_gone(self, node: NodeId) -> bool:
+        """Dead or away, or out of this node's own reach: nothing is to point there."""
+        return self._membership.is_dead(node) or self._liveness.shuns(node)
+
     # -- what others ask -------------------------------------------------------------------------
 
     async def _on_get_ring(self, peer: NodeId, message: GetRing) -> Ring:
@@ -135,7 +146,7 @@ class RingMaintenance:
         if pointers is None:
             raise Unauthorized("this node does not stand at that position")
         predecessor = pointers.predecessor
-        if predecessor is not None and self._membership.is_dead(predecessor.node):
+        if predecessor is not None and self._is_gone(predecessor.node):
             pointers = pointers.with_predecessor(None)
         digest = pointers.digest
         if known_digest == digest:
@@ -168,49 +179,103 @@ class RingMaintenance:
                 return
             verdict = self._pointers[index].predecessor == present
         if verdict:
+            before = self._pointers[index].predecessor
             self._pointers[index] = self._pointers[index].with_predecessor(candidate)
             self._counters.count("pointer_changes_total", pointer="predecessor")
-            self._disturbed()
+            self._tell_changed(before)
+            self._haste[index] = MAX_HASTY_ROUNDS
+            self._schedule.event(index, self._clock.seconds())
+            self._rounds.soon(self._until_next())
 
     async def _answers(self, place: Place) -> bool:
-        if self._membership.is_dead(place.node):
+        if self._is_gone(place.node):
             return False
         return await self._ask(place) is not None
 
     # -- stabilise -------------------------------------------------------------------------------
 
+    def _until_next(self) -> float:
+        return max(0.0, self._schedule.next_at - self._clock.seconds())
+
     def _disturbed(self) -> None:
-        self._settled = False
-        self._haste = MAX_HASTY_ROUNDS
-        self._rounds.soon(self._after_event)
+        """Who is known to be here has changed: soon it is seen what that means for the lists."""
+        self._view_changed = True
+        self._rounds.soon(self._law.after_event_seconds)
 
     def _heard_news(self, record: NodeRecord) -> None:
         """Who says that it goes is passed over now: there is nothing to wait for or confirm."""
         if self._membership.is_dead(record.node_id):
             self._rounds.soon()
 
+    async def _on_changed(self, peer: NodeId, message: Changed) -> None:
+        """The first successor has another snapshot now: what it gained may concern this list."""
+        pointers = self._pointers.get(message.index)
+        successor = None if pointers is None else pointers.successor
+        if successor is not None and successor.node == peer:
+            self._schedule.nudge(message.index, self._clock.seconds())
+            self._rounds.soon(self._until_next())
+
+    def _tell_changed(self, predecessor: Place | None) -> None:
+        """So news runs back along the ring, and nobody has to ask for it often."""
+        if predecessor is not None and predecessor.node != self._own:
+            self._links.send(predecessor.node, Changed(predecessor.number))
+
     async def _round(self) -> None:
+        """One for each position that is due, side by side."""
+        if self._view_changed:
+            self._view_changed = False
+            self._look_at_lists()
+        due = self._schedule.due(self._clock.seconds())
+        if not due:
+            return
+        before = {index: self._pointers[index].successors for index in due}
         self._settled = True
-        for index in self._pointers:
-            await self._locks[index].run(self._locked_stabilize, index)
-        if self._haste:
-            # Lists mend from the front, one node a round: go on quickly until they are whole.
-            self._haste -= 1
-            self._settled = self._settled and self._lists_are_whole()
+        await self._stabilize_all(due)
+        ceiling = self._law.ceiling_seconds(self._churn.deaths_per_second)
+        for index in due:
+            pointers = self._pointers[index]
+            changed = pointers.successors != before[index]
+            if changed:
+                self._haste[index] = MAX_HASTY_ROUNDS
+                self._tell_changed(pointers.predecessor)
+            # Lists mend from the front: go on quickly until they are whole, within bounds.
+            hasty = self._haste[index] > 0 and not self._is_whole(pointers)
+            self._haste[index] = self._haste[index] - 1 if hasty else 0
+            quiet = self._settled and not changed and not hasty
+            self._schedule.done(index, self._clock.seconds(), quiet=quiet, ceiling_seconds=ceiling)
         self._watch_neighbours()
 
-    def _lists_are_whole(self) -> bool:
-        """Does every list name each known living place that lies within its reach?"""
-        return all(
-            pointers.successors[-1:] and list(pointers.successors) == self._known_after(pointers)
-            for pointers in self._pointers.values()
+    def _look_at_lists(self) -> None:
+        """Have each list that is not what it should be, as far as is known, mended at once."""
+        now = self._clock.seconds()
+        neighbours = self.neighbours()
+        deaths = sum(self._membership.dead_for(node) is not None for node in neighbours)
+        self._churn.look(len(neighbours), deaths, now)
+        for index, pointers in self._pointers.items():
+            if not self._is_whole(pointers):
+                self._haste[index] = MAX_HASTY_ROUNDS
+                self._schedule.hurry(index, now)
+
+    def _is_whole(self, pointers: Pointers) -> bool:
+        """Does the list name each known living place that lies within its reach?"""
+        return bool(pointers.successors) and (
+            list(pointers.successors) == self._known_after(pointers)
         )
 
     def _known_after(self, pointers: Pointers) -> list[Place]:
         """The known living places after a position, as many as its list has."""
         walk = self._membership.table.clockwise(_next(pointers.position))
-        living = (place for _, place in walk if not self._membership.is_dead(place.node))
+        living = (place for _, place in walk if not self._is_gone(place.node))
         return list(islice(living, len(pointers.successors)))
+
+    async def _stabilize_all(self, indexes: Iterable[int]) -> None:
+        """Side by side: one position that waits for the dead holds up no other."""
+        rounds = deque(self._locks[index].run(self._locked_stabilize, index) for index in indexes)
+        try:
+            while rounds:
+                await rounds.popleft()
+        finally:
+            _abandon(rounds)
 
     def _locked_stabilize(self, index: int) -> Deferred[None]:
         return Deferred.fromCoroutine(self.stabilize(index))
@@ -218,14 +283,14 @@ class RingMaintenance:
     def _watch_neighbours(self) -> None:
         """Keep links to ring neighbours and watched replicas, and have their silence noticed."""
         guarded = set(self._also_needed())
-        self._links.pin(sorted({*self.neighbours(), *guarded} - {self._own}))
+        needed = {*self.neighbours(), *guarded} - {self._own}
         for pointers in self._pointers.values():
             if pointers.predecessor is not None:
                 guarded.add(pointers.predecessor.node)
             others = (p.node for p in pointers.successors if p.node != self._own)
             for _, node in zip(range(GUARDED_SUCCESSORS), dict.fromkeys(others), strict=False):
                 guarded.add(node)
-        self._links.guard(sorted(guarded - {self._own}))
+        self._liveness.attend(needed, guarded - {self._own})
 
     async def stabilize(self, index: int) -> None:
         """One round for one position: ask the successor, adopt a nearer one, notify it."""
@@ -234,36 +299,63 @@ class RingMaintenance:
             await self._recover(index)
             return
         successor, ring = heard
-        for candidate in nearer_successors(
+        nearer = nearer_successors(
             self._pointers[index],
             (_place(ring.predecessor), *self._hints_between(index, successor)),
-            is_dead=self._membership.is_dead,
-        ):
-            answer = await self._ask(candidate) if self._stands(candidate) else None
-            if answer is not None and self._is_nearer(index, candidate):
-                self._adopt(index, candidate, answer)
-                successor, ring = candidate, answer
-                break
+            is_dead=self._is_gone,
+        )
+        heard = await self._first_to_answer([place for place in nearer if self._stands(place)])
+        if heard is not None and self._is_nearer(index, heard[0]):
+            self._adopt(index, *heard)
+            successor, ring = heard
         if successor.node != self._own or successor.number != index:
             await self._notify(index, successor, ring)
 
     async def _first_living_successor(self, index: int) -> tuple[Place, Ring] | None:
-        """The first successor that answers, its list merged in; dead ones leave the list."""
-        for _ in range(MAX_STEPS_PER_ROUND):
-            successor = self._pointers[index].successor
-            if successor is None:
-                return None
-            ring = await self._ask(successor)
-            if self._pointers[index].successor != successor:
+        """The first successor that answers, its list merged in; dead ones leave the list.
+
+        Where the first is in doubt the next ones are asked beside it: a burst of deaths costs the
+        time of one.
+        """
+        asked = 0
+        while asked < MAX_STEPS_PER_ROUND:
+            successors = self._pointers[index].successors
+            living = [place for place in successors if not self._is_gone(place.node)]
+            if not living:
+                break
+            doubtful = asked > 0 or self._liveness.is_suspect(living[0].node)
+            heads = living[: ASKED_AT_ONCE if doubtful else 1]
+            heard = await self._first_to_answer(heads)
+            asked += len(heads)
+            if self._pointers[index].successors != successors:
                 continue
-            if ring is not None:
-                self._adopt(index, successor, ring)
-                return successor, ring
-            rest = self._pointers[index].successors[1:]
+            if heard is not None:
+                self._adopt(index, *heard)
+                return heard
+            self._drop(index, successors[successors.index(heads[-1]) + 1 :])
+        else:
+            return None
+        self._drop(index, ())
+        return None
+
+    def _drop(self, index: int, rest: tuple[Place, ...]) -> None:
+        """Leave this of a list whose first entries are gone."""
+        if rest != self._pointers[index].successors:
             self._pointers[index] = self._pointers[index].with_successors(rest)
             self._counters.count("pointer_changes_total", pointer="successor")
             self._settled = False
-        return None
+
+    async def _first_to_answer(self, places: Sequence[Place]) -> tuple[Place, Ring] | None:
+        """The first of these, in their order, that answers; all are asked at once."""
+        answers = deque(Deferred.fromCoroutine(self._ask(place)) for place in places)
+        try:
+            for place in places:
+                ring = await answers.popleft()
+                if ring is not None:
+                    return place, ring
+            return None
+        finally:
+            _abandon(answers)
 
     def _stands(self, place: Place) -> bool:
         """Does a verified record say that this place is taken? Names alone are not believed."""
@@ -283,7 +375,7 @@ class RingMaintenance:
             filter(self._stands, (Place(*field) for field in ring.successors)),
             (place for _, place in self._membership.table.clockwise(head.position)),
             distinct_nodes=self._distinct,
-            is_dead=self._membership.is_dead,
+            is_dead=self._is_gone,
         )
         if successors != pointers.successors:
             self._pointers[index] = pointers.with_successors(successors)
@@ -322,14 +414,18 @@ class RingMaintenance:
         places = [
             place
             for _, place in self._membership.table.clockwise(_next(own.position))
-            if place != own and not self._membership.is_dead(place.node)
+            if place != own and not self._is_gone(place.node)
         ]
         others = [place for place in places if place.node != self._own]
-        for candidate in [*others[:MAX_STEPS_PER_ROUND], *places[:1], own]:
-            answer = await self._ask(candidate)
-            if answer is not None:
-                self._adopt(index, candidate, answer)
+        nearest = others[:MAX_STEPS_PER_ROUND]
+        for start in range(0, len(nearest), ASKED_AT_ONCE):
+            heard = await self._first_to_answer(nearest[start : start + ASKED_AT_ONCE])
+            if heard is not None:
+                self._adopt(index, *heard)
                 return
+        heard = await self._first_to_answer([*places[:1], own])
+        if heard is not None:
+            self._adopt(index, *heard)
 
     # -- join ------------------------------------------------------------------------------------
 
@@ -338,8 +434,7 @@ class RingMaintenance:
 
         The arcs are pulled afterwards; :meth:`become_member` tells the ring when that is done.
         """
-        for index in self._pointers:
-            await self._locks[index].run(self._locked_stabilize, index)
+        await self._stabilize_all(self._pointers)
         self._watch_neighbours()
 
     def become_member(self) -> None:
@@ -358,7 +453,7 @@ class RingMaintenance:
         """
         if place.node == self._own:
             return self._ring_of(place.number) if place.number in self._pointers else None
-        if self._membership.is_dead(place.node):
+        if self._is_gone(place.node):
             return None
         known = self._heard.get(place)
         try:
@@ -396,6 +491,13 @@ class RingMaintenance:
                 await self._gossip.fetch_records(node, list(missing))
             except (Failure, Refusal):
                 self._settled = False
+
+
+def _abandon(works: Collection[Deferred[Any]]) -> None:
+    """Nobody waits for these any more."""
+    for work in works:
+        work.addErrback(lambda _: None)
+        work.cancel()
 
 
 def _place(field: PlaceField | None) -> Place | None:

@@ -13,9 +13,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tace.errors import BadRecord, ForgedRecord
-from tace.identity.keys import SigningKey
+from tace.identity.keys import SigningKey, node_id
 from tace.identity.node_record import NodeRecord
 from tace.ids import Arc, NodeId
+from tace.ring.acquaintances import Acquaintances
+from tace.ring.fingers import least_capacity
 from tace.ring.placement import ASKERS_PER_REPLICA, CANDIDATES_PER_REPLICA, Placement
 from tace.ring.presence import Presence
 from tace.ring.table import RoutingTable
@@ -76,7 +78,14 @@ class Membership:
         self._sequence = 0
         self._clock = clock
         self._counters = counters
-        self._table = RoutingTable(table_capacity)
+        self._table = RoutingTable(
+            max(table_capacity, self._least_capacity(description, replicas)),
+            node_id(key.public),
+            neighbours=CANDIDATES_PER_REPLICA * replicas,
+            counts=lambda node: (self.dead_for(node) or 0.0) < forget_after_seconds,
+            left=self._left,
+        )
+        self.acquaintances = Acquaintances(clock, self._forget_unknown)
         self._encodings: set[bytes] = set()
         self._full: set[NodeId] = set()
         self._view_listeners: list[Callable[[], None]] = []
@@ -99,6 +108,11 @@ class Membership:
         self.current = self._sign()
         self._table.put(self.current)
         self._encodings.add(self.current.encoded)
+
+    @staticmethod
+    def _least_capacity(description: OwnDescription, replicas: int) -> int:
+        positions = description.position_mask.bit_count()
+        return least_capacity(CANDIDATES_PER_REPLICA * replicas, positions)
 
     def stop(self) -> None:
         self._presence.stop()
@@ -141,7 +155,7 @@ class Membership:
         return self._table
 
     def record_of(self, node: NodeId) -> NodeRecord | None:
-        return self._table.get(node)
+        return self._table.get(node) or self.acquaintances.get(node)
 
     def expected(self) -> list[NodeRecord]:
         """Every known node that was not found dead, by id: those that are here or away."""
@@ -193,16 +207,34 @@ class Membership:
 
     # -- View ------------------------------------------------------------------------------------
 
+    def knows(self, key: bytes) -> bool:
+        """Is it arithmetic who keeps that key: near enough, or found by a lookup not long ago?"""
+        return self._table.covers(key) or self.acquaintances.is_fresh(key)
+
+    def remember(self, key: bytes, records: Sequence[NodeRecord]) -> None:
+        """A lookup found that these (verified) follow the key, nearest first."""
+        self.acquaintances.remember(key, records)
+        for record in records:
+            if record.node_id not in self._table:
+                self._note_word(record, restarted=False)
+
+    def _placement_of(self, key: bytes) -> Placement:
+        if self._table.covers(key):
+            return self._placement
+        found = self.acquaintances.around(key)
+        return self._placement if found is None else self._placement.on(found.table)
+
     def replica_set(self, key: bytes) -> ReplicaSet:
-        return self._placement.replica_set(key)
+        return self._placement_of(key).replica_set(key)
 
     def is_candidate(
         self, node: NodeId, key: bytes, per_replica: int = CANDIDATES_PER_REPLICA
     ) -> bool:
-        return node in self._placement.candidates(key, per_replica)
+        # Whose surroundings are not known is far away: too far for this node and its neighbours.
+        return self.knows(key) and node in self._placement_of(key).candidates(key, per_replica)
 
     def candidates(self, key: bytes) -> tuple[NodeId, ...]:
-        return self._placement.candidates(key)
+        return self._placement_of(key).candidates(key)
 
     def may_ask_about(self, node: NodeId, arc: Arc) -> bool:
         """The rule for reconciliation and fetches: within the first 2N, for all of the arc."""
@@ -212,8 +244,8 @@ class Membership:
         )
 
     def nearer_records(self, key: bytes) -> tuple[bytes, ...]:
-        nodes = self._placement.candidates(key)[:MAX_REDIRECT_RECORDS]
-        records = (self._table.get(node) for node in nodes)
+        nodes = self.candidates(key)[:MAX_REDIRECT_RECORDS]
+        records = (self.record_of(node) for node in nodes)
         return tuple(record.encoded for record in records if record is not None)
 
     def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
@@ -226,8 +258,21 @@ class Membership:
         """Have it called with every record that was taken in."""
         self._news_listeners.append(listener)
 
+    def _left(self, record: NodeRecord) -> None:
+        """The table had no more room for it."""
+        self._encodings.discard(record.encoded)
+        self._forget_unknown(record.node_id)
+        self._counters.count("table_evictions_total")
+
+    def _forget_unknown(self, node: NodeId) -> None:
+        """What is known of a node ends with the last record of it."""
+        if node not in self._table and self.acquaintances.get(node) is None:
+            self._presence.forget(node)
+            self._full.discard(node)
+
     def _changed(self) -> None:
         self._placement.forget_cached()
+        self._table.look_again()
         for listener in self._view_listeners:
             listener()
 
@@ -235,19 +280,24 @@ class Membership:
 
     def learn(self, records: Sequence[bytes]) -> bool:
         news = False
-        for encoded in records:
-            if encoded in self._encodings:
-                # Most news is old news: comparing costs nothing, a signature 60 us.
-                continue
-            try:
-                record = self._checked(encoded)
-            except ForgedRecord:
-                raise
-            except BadRecord:
-                # Of a version to come, perhaps; finding out has cost nothing.
-                continue
-            if record is not None and self.take_in(record):
-                news = True
+        try:
+            for encoded in records:
+                if encoded in self._encodings:
+                    # Most news is old news: comparing costs nothing, a signature 60 us.
+                    continue
+                try:
+                    record = self._checked(encoded)
+                except ForgedRecord:
+                    raise
+                except BadRecord:
+                    # Of a version to come, perhaps; finding out has cost nothing.
+                    continue
+                if record is not None and self._keep(record, met=False):
+                    news = True
+        finally:
+            if news:
+                # One change for all of them: a node that joins is sent hundreds at once.
+                self._changed()
         return news
 
     def verified(self, encoded: bytes) -> NodeRecord | None:
@@ -277,8 +327,18 @@ class Membership:
             return False
         return True
 
-    def take_in(self, record: NodeRecord) -> bool:
-        """Keep a verified record if it is the freshest of its node; True when it was news."""
+    def take_in(self, record: NodeRecord, *, met: bool = False) -> bool:
+        """Keep a verified record if it is the freshest of its node; True when it was news.
+
+        :param met: has its node just proved itself on a link?
+        """
+        news = self._keep(record, met=met)
+        if news:
+            self._changed()
+        return news
+
+    def _keep(self, record: NodeRecord, *, met: bool) -> bool:
+        """As :meth:`take_in`, but whoever listens for changes is not told yet."""
         known = self._table.get(record.node_id)
         if record.node_id == self.own and record.freshness > self.current.freshness:
             # Two live nodes with one identity, or a clock that was set back before this boot.
@@ -290,15 +350,17 @@ class Membership:
                 ours=self.current.boot,
             )
             return False
-        if not self._table.put(record):
+        self.acquaintances.refresh(record)
+        if not self._table.put(record, met=met):
             return False
         if known is not None:
             self._encodings.discard(known.encoded)
         self._encodings.add(record.encoded)
         self._note_word(record, restarted=known is not None and record.boot > known.boot)
+        self._placement.forget_cached()
+        self._table.look_again()
         for listener in self._news_listeners:
             listener(record)
-        self._changed()
         return True
 
     def _note_word(self, record: NodeRecord, *, restarted: bool) -> None:
@@ -312,13 +374,15 @@ class Membership:
 
     def heard(self, node: NodeId) -> None:
         """It has just proved that it lives."""
+        self._table.met(node)
         if self._presence.heard(node):
             self._log.info("node {node} is back", node=node.hex()[:8])
             self._changed()
 
     def found_dead(self, node: NodeId) -> None:
         """No address of it answers."""
-        if node not in self._table or node == self.own or not self._presence.found_dead(node):
+        known = self.record_of(node) is not None
+        if not known or node == self.own or not self._presence.found_dead(node):
             return
         self._counters.count("deaths_total")
         self._log.info("node {node} does not answer any more", node=node.hex()[:8])

@@ -90,11 +90,25 @@ class Placement:
         self._forget_after = forget_after_seconds
         self._sets: dict[int, ReplicaSet] = {}
         self._candidates: dict[int, tuple[NodeId, ...]] = {}
+        self._held: dict[NodeId, tuple[tuple[Arc, ReplicaSet], ...]] = {}
+
+    def on(self, table: RoutingTable) -> Placement:
+        """The same rules over another table."""
+        return Placement(
+            table,
+            self.replicas,
+            self._dead_for,
+            is_absent=self._is_absent,
+            is_full=self._is_full,
+            repair_after_seconds=self._repair_after,
+            forget_after_seconds=self._forget_after,
+        )
 
     def forget_cached(self) -> None:
         """Call when a node came, went, died, filled up or crossed one of the two ages."""
         self._sets.clear()
         self._candidates.clear()
+        self._held.clear()
 
     def _alive(self, node: NodeId, limit_seconds: float) -> bool:
         dead_for = self._dead_for(node)
@@ -130,7 +144,7 @@ class Placement:
         few = living_members <= self.replicas // 2 + 1
         patience = 0.0 if few else self._repair_after
         living = [r for r in records if self._alive(r.node_id, patience)]
-        holders = choose(living, self.replicas)
+        holders = members if len(living) == len(records) else choose(living, self.replicas)
         return ReplicaSet(members, holders, self._stand_ins(members, holders, records))
 
     def _stand_ins(
@@ -158,6 +172,13 @@ class Placement:
 
         Looks back from each of its positions over as many distinct nodes as can matter.
         """
+        found = self._held.get(node)
+        if found is None:
+            # Everything that keeps or repairs copies asks after each change, all for the same.
+            found = self._held[node] = tuple(self._arcs_around(node))
+        return list(found)
+
+    def _arcs_around(self, node: NodeId) -> list[tuple[Arc, ReplicaSet]]:
         record = self._table.get(node)
         if record is None:
             return []

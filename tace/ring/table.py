@@ -1,29 +1,75 @@
 """The routing table: verified node records, and every position they take, in ring order. Pure.
 
-While the network is smaller than the table, everyone is in it and a lookup is arithmetic.
+While the network is smaller than the table, everyone is in it and a lookup is arithmetic. In a
+larger one :mod:`tace.ring.fingers` says who is kept, and lookups go from node to node
+(:mod:`tace.ring.lookup`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from math import inf
 
 from tace.identity.node_record import NodeRecord
-from tace.ids import Arc, NodeId, Place, Position
+from tace.ids import MAX_POSITIONS_REMEMBERED, Arc, NodeId, Place, Position, position_of
+from tace.ring.fingers import Fingers
+
+NEIGHBOURS = 24
+"""3N: so many distinct nodes around each own position are kept by a full table."""
+WHOLE_AGAIN = 7 / 8
+"""A table that was full holds everyone again when no more than this part of it is taken."""
+
+
+@lru_cache(maxsize=MAX_POSITIONS_REMEMBERED)
+def _entry(node: NodeId, number: int) -> tuple[Position, Place]:
+    """What stands in the ring; shared by all tables of a process."""
+    return position_of(node, number), Place(node, number)
+
+
+def everyone_counts(node: NodeId) -> bool:
+    """Nobody is known to be dead."""
+    return True
+
+
+def nobody_cares(record: NodeRecord) -> None:
+    """Whoever leaves, leaves."""
 
 
 class RoutingTable:
     """Node records by id, and their positions sorted clockwise.
 
-    :param capacity: how many nodes it holds at most; a further one is not taken in.
+    :param capacity: how many nodes it holds at most. Then a further one stays outside, or another
+        leaves for it.
+    :param own: whose table it is: its record, once it is in, says which neighbours are kept. A
+        table of nobody's takes nobody in when it is full.
+    :param neighbours: 3N.
+    :param counts: is a node living, or dead for so short a time that it has its place?
+    :param left: told of each record that has to leave for another one.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        own: NodeId | None = None,
+        *,
+        neighbours: int = NEIGHBOURS,
+        counts: Callable[[NodeId], bool] = everyone_counts,
+        left: Callable[[NodeRecord], None] = nobody_cares,
+    ) -> None:
         self.capacity = capacity
+        self._own = own
+        self._neighbours = neighbours
+        self._counts = counts
+        self._left = left
         self._records: dict[NodeId, NodeRecord] = {}
         self._ring: list[tuple[Position, Place]] = []
         self._positions: list[Position] = []
         """Those of the ring by themselves: every message is looked up, and this halves it."""
+        self._met: dict[NodeId, float] = {}
+        self._fingers: Fingers | None = None
+        """There is an order among the nodes from when the table is full."""
         self.version = 0
         """Rises with every change of who stands where."""
 
@@ -39,8 +85,11 @@ class RoutingTable:
     def get(self, node: NodeId) -> NodeRecord | None:
         return self._records.get(node)
 
-    def put(self, record: NodeRecord) -> bool:
-        """Take in a record unless a fresher one (or the same) is here; True when it was news."""
+    def put(self, record: NodeRecord, *, met: bool = False) -> bool:
+        """Take in a record unless a fresher one (or the same) is here; True when it was news.
+
+        :param met: has its node just proved itself on a link?
+        """
         known = self._records.get(record.node_id)
         if known is not None:
             if known.freshness >= record.freshness:
@@ -50,26 +99,80 @@ class RoutingTable:
                 self._stand(known, record)
             return True
         if len(self._records) >= self.capacity:
-            return False
+            leaver = self._order().leaves_for(record, met=met)
+            if leaver is None:
+                return False
+            self._leave(leaver)
         self._records[record.node_id] = record
+        if met:
+            self._met[record.node_id] = inf
         self._stand(None, record)
         return True
 
     def remove(self, node: NodeId) -> None:
         known = self._records.pop(node, None)
-        if known is not None:
-            self._stand(known, None)
+        if known is None:
+            return
+        self._met.pop(node, None)
+        self._stand(known, None)
+        if len(self._records) <= WHOLE_AGAIN * self.capacity:
+            self._fingers = None
+
+    def _leave(self, node: NodeId) -> None:
+        record = self._records[node]
+        self.remove(node)
+        self._left(record)
+
+    def met(self, node: NodeId, round_trip_seconds: float = inf) -> None:
+        """It has proved itself on a link. Infinite: a round trip was not measured."""
+        if node not in self._records:
+            return
+        news = node not in self._met
+        self._met[node] = round_trip_seconds
+        if news and self._fingers is not None:
+            self._fingers.look_again()
+
+    def look_again(self) -> None:
+        """Who is alive has changed."""
+        if self._fingers is not None:
+            self._fingers.look_again()
+
+    def _order(self) -> Fingers:
+        if self._fingers is None:
+            self._fingers = Fingers(
+                self, self._own, self.capacity, self._neighbours, self._counts, self._met
+            )
+        return self._fingers
 
     def _stand(self, old: NodeRecord | None, new: NodeRecord | None) -> None:
+        for record in (old, new):
+            if record is not None and record.node_id == self._own:
+                self._fingers = None
         if old is not None:
-            gone = {position for position, _ in old.places}
-            self._ring = [entry for entry in self._ring if entry[0] not in gone]
-            self._positions = [position for position in self._positions if position not in gone]
+            for position, _ in old.places:
+                at = bisect_left(self._positions, position)
+                del self._ring[at], self._positions[at]
+            if self._fingers is not None:
+                self._fingers.left(old)
         if new is not None:
             for position, index in new.places:
-                insort(self._ring, (position, Place(new.node_id, index)))
-                insort(self._positions, position)
+                at = bisect_left(self._positions, position)
+                self._ring.insert(at, _entry(new.node_id, index))
+                self._positions.insert(at, position)
+            if self._fingers is not None:
+                self._fingers.came(new)
         self.version += 1
+
+    # -- what it knows -----------------------------------------------------------------------------
+
+    @property
+    def is_whole(self) -> bool:
+        """Is everyone in it who was ever offered?"""
+        return self._fingers is None
+
+    def covers(self, key: bytes) -> bool:
+        """Are all candidates of that key known, so that who keeps it is arithmetic?"""
+        return self._fingers is None or self._fingers.covers(key)
 
     # -- walks -----------------------------------------------------------------------------------
 

@@ -202,6 +202,12 @@ def hops(reports: Sequence[Report]) -> Finding:
     return Finding(f"{max(known):.2f} hops in the mean", max(known) <= MOST_HOPS)
 
 
+def no_lookup_failed(reports: Sequence[Report]) -> Finding:
+    """Each one found who really keeps its key."""
+    failed = sum(r.measured.get("failed") or 0 for r in reports)
+    return Finding(f"{failed:g} lookups failed", not failed)
+
+
 # -- the table -----------------------------------------------------------------------------------
 
 _ALWAYS: tuple[Judge, ...] = (lost_for_good, never_twice, no_violation)
@@ -278,6 +284,13 @@ ROWS: tuple[Row, ...] = (
         "no more than 1 % falsely dead, all delivered with the outbox",
         "slow-nodes",
         few_false_deaths,
+    ),
+    _row(
+        "routing, 10,000 nodes, tables of 512",
+        "at most 4 hops in the mean, no lookup fails",
+        "routing",
+        hops,
+        no_lookup_failed,
     ),
     _row("ways between nodes close and open", "0 lost", "flapping-link", lost()),
     _row("almost all join in one instant", "0 lost", "join-storm", lost()),

@@ -76,7 +76,7 @@ class World:
         self.clock.run_for(seconds)
 
     def _look_again(self) -> None:
-        self.oracle.look_at_principals()
+        self.oracle.look_at_everything()
         self.clock.callLater(LOOK_SECONDS, self._look_again)
 
     def _fault(self, who: str, what: str) -> None:

@@ -132,6 +132,13 @@ class GetRing(Request[Ring], frozen=True, array_like=True, gc=False):
     known_digest: _Digest = b""
 
 
+class Changed(Message, frozen=True, array_like=True, gc=False):
+    """One-way, to my predecessor: the snapshot that its position ``index`` asks me for changed."""
+
+    NUMBER = 61
+    index: UInt8
+
+
 class Notify(Request[Done], frozen=True, array_like=True, gc=False):
     """Says that my position ``from_index`` may be the predecessor of your ``to_index``."""
 
@@ -489,6 +496,79 @@ class CompareRanges(Request[RangeDifferences], frozen=True, array_like=True, gc=
     ranges: Annotated[tuple[RangeField, ...], msgspec.Meta(min_length=1, max_length=MAX_RANGES)]
 
 
+
+# -- liveness ------------------------------------------------------------------------------------
+
+
+class Probed(Message, frozen=True, array_like=True, gc=False):
+    """What came of looking for a node.
+
+    0: not looked, for the answering node has nothing to do with it; 1: it answered; 2: it did not.
+    """
+
+    NUMBER = 58
+    found: Annotated[int, msgspec.Meta(ge=0, le=2)]
+
+
+class ProbeFor(Request[Probed], frozen=True, array_like=True, gc=False):
+    """Asks a neighbour of ``node``, which the asker cannot reach, to try it now."""
+
+    NUMBER = 59
+    ANSWER = Probed
+    node: Bytes32
+
+
+class Accused(Message, frozen=True, array_like=True, gc=False):
+    """One-way: these incarnations of nodes were not to be reached, by the sender and two others.
+
+    No proof: whoever cares looks for itself. The accused answers with a fresher record.
+    """
+
+    NUMBER = 60
+    members: Annotated[tuple[MemberField, ...], msgspec.Meta(max_length=32)]
+
+
+class Returned(Message, frozen=True, array_like=True, gc=False):
+    """One-way: the sender had these incarnations of nodes for dead, and they have just answered it.
+
+    No proof: whoever holds one of them for dead looks for itself, at once.
+    """
+
+    NUMBER = 62
+    members: Annotated[tuple[MemberField, ...], msgspec.Meta(max_length=32)]
+
+
+# -- lookups -------------------------------------------------------------------------------------
+
+MAX_FOUND_RECORDS = 48
+"""Node records in one answer of a lookup."""
+MAX_HOPS = 16
+"""How often a lookup may be passed on."""
+
+
+class Successors(Message, frozen=True, array_like=True, gc=False):
+    """``found``: the nodes that follow the key, nearest first, as many as keep or may keep it.
+
+    Else nodes that precede the key more closely than the answering one, nearest first. ``hops``:
+    how often the question was passed on.
+    """
+
+    NUMBER = 70
+    found: bool
+    records: Annotated[tuple[NodeRecordBytes, ...], msgspec.Meta(max_length=MAX_FOUND_RECORDS)]
+    hops: Annotated[int, msgspec.Meta(ge=0, le=MAX_HOPS)] = 0
+
+
+class FindSuccessors(Request[Successors], frozen=True, array_like=True, gc=False):
+    """Asks who follows the key. A node that does not know may pass it on ``hops`` times (recursive
+    lookup); with 0 it names nodes that are nearer (iterative lookup)."""
+
+    NUMBER = 71
+    ANSWER = Successors
+    key: Bytes32
+    hops: Annotated[int, msgspec.Meta(ge=0, le=MAX_HOPS)] = 0
+
+
 PEER_MESSAGES = MessageTable(
     (
         Hello,
@@ -500,6 +580,7 @@ PEER_MESSAGES = MessageTable(
         Ring,
         GetRing,
         Notify,
+        Changed,
         Records,
         GetRecords,
         Members,
@@ -528,5 +609,11 @@ PEER_MESSAGES = MessageTable(
         ListBlobs,
         RangeDifferences,
         CompareRanges,
+        Probed,
+        ProbeFor,
+        Accused,
+        Returned,
+        Successors,
+        FindSuccessors,
     )
 )

@@ -32,11 +32,14 @@ from tace.wire.framing import MAX_BODY_BYTES, Frame, FrameBuffer, encode_frame
 from tace.wire.message import Message, Request, encode
 from tace.wire.peer import (
     PEER_MESSAGES,
+    Accused,
     Arrived,
+    Changed,
     Goodbye,
     Hello,
     Records,
     Refused,
+    Returned,
     Unwatch,
 )
 
@@ -104,7 +107,9 @@ protocol, but for two states that read nothing: CHECKING_HELLO waits, CLOSED ign
 Two more ways lead on: accepting a hello (CHECKING_HELLO to UP) and, from anywhere, an error or our
 own goodbye (to CLOSED)."""
 
-ONE_WAY: frozenset[type[Message]] = frozenset({Records, Unwatch, Arrived})
+ONE_WAY: frozenset[type[Message]] = frozenset(
+    {Records, Unwatch, Arrived, Accused, Returned, Changed}
+)
 """What may stand alone, with request id 0. ``Records`` with an id answers ``GetRecords``."""
 REQUESTS: frozenset[type[Message]] = frozenset(
     cls for cls in PEER_MESSAGES.classes.values() if issubclass(cls, Request)

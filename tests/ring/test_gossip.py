@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.errors import ForgedRecord
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
-from tace.ring.gossip import FIND_SECONDS, MAX_SUSPECTS, SAVE_SECONDS, SUSPECT_SECONDS
+from tace.ring.gossip import FIND_SECONDS, SAVE_SECONDS
 from tace.seams import KnownPeer
 from tace.wire.fields import MemberField
 from tace.wire.peer import GetMembers, GetRecords, Members, Records
@@ -73,56 +73,6 @@ class SpreadingTests(GossipTestCase):
         self.network.run(5.0)
         self.assertIsNotNone(other.core.membership.record_of(ghost.node_id))
         self.assertEqual(one.core.gossip._rumours, {})
-
-
-class VerdictTests(GossipTestCase):
-    """When a node that cannot be dialled is held for dead."""
-
-    def setUp(self) -> None:
-        self.network = MemoryNetwork(seed=26)
-        self.one, self.other, _ = self.network.ring(3)
-
-    def cut(self) -> None:
-        self.network.partition([self.one.id], [self.other.id])
-
-    def heal(self) -> None:
-        self.network.cut.clear()
-
-    def holds_for_dead(self) -> bool:
-        return self.one.core.membership.is_dead(self.other.id)
-
-    def test_one_dial_that_fails_is_an_accident(self) -> None:
-        """It is dialled once more, and answers."""
-        self.one.core.gossip.unreachable(self.other.id)
-        self.network.run(1.0)
-        self.assertFalse(self.holds_for_dead())
-        self.assertEqual(self.one.counters.counts.get("deaths_total", 0), 0)
-
-    def test_two_in_a_row_are_a_death(self) -> None:
-        """At once: nobody waits for a third."""
-        self.cut()
-        self.network.run(0.01)
-        self.assertTrue(self.holds_for_dead())
-        self.heal()
-        self.network.run(10.0)
-        self.assertFalse(self.holds_for_dead())
-
-    def test_two_with_a_long_time_between_are_two_accidents(self) -> None:
-        """And what it said of itself meanwhile counts for more."""
-        for _ in range(3):
-            self.one.core.gossip.unreachable(self.other.id)
-            self.network.run(SUSPECT_SECONDS + 1)
-        self.one.core.gossip.unreachable(self.other.id)
-        self.one.core.gossip.link_up(self.other.core.membership.current)
-        self.one.core.gossip.unreachable(self.other.id)
-        self.network.run(1.0)
-        self.assertEqual(self.one.counters.counts.get("deaths_total", 0), 0)
-
-    def test_suspicions_are_bounded(self) -> None:
-        """The oldest is forgotten."""
-        for number in range(MAX_SUSPECTS + 5):
-            self.one.core.gossip.unreachable(number.to_bytes(32))
-        self.assertEqual(len(self.one.core.gossip._suspects), MAX_SUSPECTS)
 
 
 class ExchangeTests(GossipTestCase):

@@ -123,11 +123,25 @@ class LearningTests(MembershipTestCase):
         )
 
     def test_a_full_table_still_takes_news_of_those_it_knows(self) -> None:
-        """A newcomer is no news then; capacity counts this node too."""
+        """Nobody is known but those in the table, which has room for the neighbours at least.
+
+        Of those who had to leave nothing is remembered: not that they were dead or full.
+        """
         self.membership = self.make(capacity=3)
-        self.assertTrue(self.membership.learn([self.record(n).encoded for n in (1, 2)]))
-        self.assert_refused(self.record(3).encoded)
-        self.assertTrue(self.membership.learn([self.record(2, sequence=2).encoded]))
+        records = [self.record(n, full=True) for n in range(1, 200) if n != ord("o")]
+        for record in records:
+            self.membership.learn([record.encoded])
+            self.membership.found_dead(record.node_id)
+        table = self.membership.table
+        self.assertEqual((len(table), table.is_whole), (96, False))
+        self.assertEqual(len(self.news), 95 + self.counters.counts["table_evictions_total"])
+        outside = [record for record in records if record.node_id not in table]
+        self.assertEqual(len(outside), 198 - 95)
+        for record in outside:
+            self.assertFalse(self.membership.is_dead(record.node_id))
+            self.assertFalse(self.membership.is_full(record.node_id))
+        kept = next(n for n in range(1, 100) if self.record(n).node_id in table)
+        self.assertTrue(self.membership.learn([self.record(kept, sequence=2).encoded]))
 
     def test_its_own_identity_elsewhere(self) -> None:
         """Counted and said, never believed: what this node says of itself holds."""

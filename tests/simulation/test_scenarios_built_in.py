@@ -105,9 +105,24 @@ class Playing(SynchronousTestCase):
         assert report.bytes_per_node_second and busy.bytes_per_node_second
         self.assertLess(10 * report.bytes_per_node_second, busy.bytes_per_node_second)
 
+    def test_routing(self) -> None:
+        """Under capacity all is arithmetic; beyond it every lookup still finds whom it should,
+        though every fifth node is dead and nobody knows it."""
+        known = self.plays("routing", nodes=30, lookups=20)
+        self.assertEqual((known.held, known.mean_hops, known.nodes), (True, 1.0, 30))
+        more = {"nodes": 420, "capacity": 384, "lookups": 12, "dead": 20.0}
+        full = self.plays("routing", **more)
+        self.assertTrue(full.held, list(full.faults()))
+        measured = full.measured
+        for way in ("", "iterative_", "recursive_"):
+            self.assertEqual(measured[f"{way}failed"], 0)
+        self.assertGreater(full.mean_hops or 0, 1.0)
+        self.assertLess(full.mean_hops or 9, measured["half_log2_of_nodes"] or 0)
+        self.assertGreater(measured["questions_without_answer"] or 0, 0)
+
     def test_every_scenario(self) -> None:
         """Each one of the table is played above, and takes what its parameters are."""
-        self.assertEqual(len(SCENARIOS), 13)
+        self.assertEqual(len(SCENARIOS), 14)
         for scenario in SCENARIOS.values():
             self.assertLess(scenario.takes, set(Parameters.__slots__))
 

@@ -61,6 +61,7 @@ PEER_SAMPLES: tuple[Message, ...] = (
     peer.GetRing(3, A),
     peer.GetRing(0),
     peer.Notify(1, 2),
+    peer.Changed(3),
     peer.Records((NODE_RECORD,)),
     peer.GetRecords((A, B)),
     peer.Members((MemberField(A, 1_789_200_000, 5), MemberField(B, MOST, 0)), True),
@@ -111,6 +112,14 @@ PEER_SAMPLES: tuple[Message, ...] = (
             peer.RangeField(B, b"", b"", A[:8] + B[:8]),
         ),
     ),
+    peer.Probed(2),
+    peer.ProbeFor(A),
+    peer.Accused((MemberField(A, 1_789_200_000, 5), MemberField(B, MOST, 0))),
+    peer.Returned((MemberField(A, 1_789_200_000, 5), MemberField(B, MOST, 0))),
+    peer.Successors(True, (NODE_RECORD, NODE_RECORD), 3),
+    peer.Successors(False, (NODE_RECORD,)),
+    peer.FindSuccessors(A, 16),
+    peer.FindSuccessors(B),
 )
 
 CLIENT_SAMPLES: tuple[Message, ...] = (

@@ -15,6 +15,7 @@ from tace.simulation.scenarios.idle import idle
 from tace.simulation.scenarios.join_storm import join_storm
 from tace.simulation.scenarios.parameters import Parameters
 from tace.simulation.scenarios.restarts import restart_all, rolling_restart
+from tace.simulation.scenarios.routing import routing
 from tace.simulation.scenarios.slow_nodes import slow_nodes
 from tace.simulation.scenarios.split import split
 from tace.simulation.scenarios.stage import Stage
@@ -87,5 +88,11 @@ SCENARIOS: dict[str, Scenario] = {
         idle,
         Parameters(nodes=1000, people=0, seconds=120.0),
         frozenset({"seconds"}),
+    ),
+    "routing": Scenario(
+        "Lookups where tables hold a part of the nodes; no people, no virtual time.",
+        routing,
+        Parameters(nodes=10_000, people=0),
+        frozenset({"capacity", "lookups", "dead"}),
     ),
 }

@@ -17,6 +17,9 @@ class Parameters:
     :ivar ways: into how many parts a network is split.
     :ivar median_minutes: half of all sessions are shorter.
     :ivar heavy_tailed: most sessions are short and a few very long, instead of Poisson departures.
+    :ivar capacity: nodes that a routing table holds.
+    :ivar lookups: keys that are looked for.
+    :ivar dead: of 100 nodes so many do not answer, and nobody knows.
     """
 
     nodes: int = 100
@@ -27,3 +30,6 @@ class Parameters:
     ways: int = 2
     median_minutes: float = 15.0
     heavy_tailed: bool = False
+    capacity: int = 512
+    lookups: int = 250
+    dead: float = 0.0

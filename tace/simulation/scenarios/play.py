@@ -47,7 +47,7 @@ def play(
         return Report(
             scenario=name,
             parameters=dict(parameters or {}),
-            nodes=len(world.nodes),
+            nodes=len(world.nodes) + stage.without_people,
             seed=seed,
             virtual_seconds=world.since(),
             outcome=outcome,

@@ -107,6 +107,8 @@ class Stage:
         """What this scenario measures beside what all do."""
         self.mean_hops: float | None = None
         """Of lookups, where a scenario has measured them."""
+        self.without_people = 0
+        """Nodes beside those of the world, that have tables and nothing else."""
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -139,6 +141,15 @@ class Stage:
             self.world.run_for(min(SLICE_SECONDS, left))
             self._screen.progress(self.world.since() - began)
         return True
+
+    def told(self, done: float) -> None:
+        """So much of the step is done, where no time passes.
+
+        :raises Interrupted: it is to end at once.
+        """
+        if self._interrupted():
+            raise Interrupted("interrupted")
+        self._screen.progress(done)
 
     # -- promises --------------------------------------------------------------------------------
 
