@@ -197,6 +197,7 @@ BEYOND = {
     "tace.ring.lookup.MAX_PASSED_ON": "`too-many`",
     "tace.ring.lookup.MAX_SEARCHES": "placed by what is known; replicas redirect",
     "tace.ring.lookup.MAX_STEPS": "the path has led to nothing; the other two go on",
+    "tace.ring.placement.MAX_WALKED_PER_REPLICA": "those beyond are no candidates",
     "tace.ring.placement.MAX_GROUPS_REMEMBERED": "the least used goes, and is reckoned anew",
     "tace.ring.gossip.MAX_RUMOURS": "not passed on; it is heard from others",
     "tace.core.MAX_TALKERS": "the one that asked longest ago is forgotten",

@@ -174,13 +174,16 @@ class View(Protocol):
         """Who keeps that key."""
 
     def is_candidate(self, node: NodeId, key: bytes, per_replica: int = 3) -> bool:
-        """Is the node within the first ``per_replica`` * N clockwise from the key?"""
+        """Is the node within the first ``per_replica`` * N clockwise from the key, of all or of
+        those that live?"""
 
     def candidates(self, key: bytes) -> tuple[NodeId, ...]:
-        """The first 3N distinct nodes clockwise from the key that are not long dead, in order."""
+        """The first 3N distinct nodes clockwise from the key that are not long dead, and the
+        first 3N that live, in order."""
 
     def may_ask_about(self, node: NodeId, arc: Arc) -> bool:
-        """Is the node within the first 2N for every key of the arc, and so may reconcile it?"""
+        """Does the node keep every key of the arc, or stand within the first 2N for it, and so
+        may reconcile it?"""
 
     def nearer_records(self, key: bytes) -> tuple[bytes, ...]:
         """Records of the nodes nearest to the key, at most eight, as signed bytes."""

@@ -18,7 +18,7 @@ from tace.identity.node_record import NodeRecord
 from tace.ids import Arc, NodeId
 from tace.ring.acquaintances import Acquaintances
 from tace.ring.fingers import least_capacity
-from tace.ring.placement import ASKERS_PER_REPLICA, CANDIDATES_PER_REPLICA, Placement
+from tace.ring.placement import CANDIDATES_PER_REPLICA, Placement
 from tace.ring.presence import Presence
 from tace.ring.table import RoutingTable
 from tace.seams import Counters, ReplicaSet
@@ -102,6 +102,7 @@ class Membership:
             self._presence.gone_for,
             is_absent=self._presence.is_gone,
             is_full=self._full.__contains__,
+            is_urgent=lambda: self._presence.many_died(len(self._table)),
             repair_after_seconds=repair_after_seconds,
             forget_after_seconds=forget_after_seconds,
         )
@@ -231,20 +232,23 @@ class Membership:
         self, node: NodeId, key: bytes, per_replica: int = CANDIDATES_PER_REPLICA
     ) -> bool:
         # Whose surroundings are not known is far away: too far for this node and its neighbours.
-        return self.knows(key) and node in self._placement_of(key).candidates(key, per_replica)
+        return self.knows(key) and self._placement_of(key).is_candidate(node, key, per_replica)
 
     def candidates(self, key: bytes) -> tuple[NodeId, ...]:
         return self._placement_of(key).candidates(key)
 
     def may_ask_about(self, node: NodeId, arc: Arc) -> bool:
-        """The rule for reconciliation and fetches: within the first 2N, for all of the arc."""
+        """The rule for reconciliation and fetches, which must hold for all of the arc: whoever
+        keeps copies may ask, and who is within the first 2N."""
         keys = self._table.positions_in(arc, MAX_POSITIONS_ASKED + 1)
         return len(keys) <= MAX_POSITIONS_ASKED and all(
-            self.is_candidate(node, key, ASKERS_PER_REPLICA) for key in (*keys, arc.end)
+            self.knows(key) and self._placement_of(key).may_ask(node, key)
+            for key in (*keys, arc.end)
         )
 
     def nearer_records(self, key: bytes) -> tuple[bytes, ...]:
-        nodes = self.candidates(key)[:MAX_REDIRECT_RECORDS]
+        # The dead are no help to whoever asks.
+        nodes = self._placement_of(key).walk(key).living[:MAX_REDIRECT_RECORDS]
         records = (self.record_of(node) for node in nodes)
         return tuple(record.encoded for record in records if record is not None)
 

@@ -1,12 +1,14 @@
 """Which nodes keep a key: one pure function of the key and what is known of the ring (page 2.4).
 
 The candidates of a key are the first 3N distinct nodes clockwise from it. Of these a first pass
-takes nodes in new zones and new address groups, a second pass fills in ring order.
+takes nodes in new zones and new address groups, a second pass fills in ring order. Where some of
+them are dead, the walk goes on until 3N living ones are found: those keep the copies meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
@@ -18,6 +20,9 @@ from tace.seams import ReplicaSet, StandIn
 
 CANDIDATES_PER_REPLICA = 3
 ASKERS_PER_REPLICA = 2
+MAX_WALKED_PER_REPLICA = 12
+"""A walk past the dead ends here: so many nodes in a row are hardly ever dead, but in a view that
+is cut off from almost everyone."""
 MAX_GROUPS_REMEMBERED = 65_536
 """Addresses whose group is remembered: choosing replicas asks again and again. About 15 MB."""
 
@@ -59,6 +64,28 @@ def choose(candidates: Sequence[NodeRecord], count: int) -> tuple[NodeId, ...]:
     return (*first, *islice(rest, count - len(first)))
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The nodes clockwise from a key that matter for it; none that is long dead.
+
+    :ivar nodes: distinct ones, until 3N of them live or the walk is too long.
+    :ivar first: 3N of them as they come, the dead of the last minutes included.
+    :ivar living: 3N of those that were not found dead.
+    """
+
+    nodes: tuple[NodeId, ...]
+    first: tuple[NodeId, ...]
+    living: tuple[NodeId, ...]
+
+    @property
+    def candidates(self) -> tuple[NodeId, ...]:
+        """All of both, as they come."""
+        if self.first == self.living:
+            return self.first
+        reach = {*self.first, *self.living}
+        return tuple(node for node in self.nodes if node in reach)
+
+
 class Placement:
     """Replica sets over a routing table, remembered until the view changes.
 
@@ -66,6 +93,7 @@ class Placement:
     :param dead_for: how many seconds ago a node died, or None for one whose place is kept.
     :param is_absent: is it dead, or away for a while?
     :param is_full: does it say that it takes nothing new?
+    :param is_urgent: have so many died lately that the dead are replaced at once?
     :param repair_after_seconds: a node dead this long is replaced by the next candidate.
     :param forget_after_seconds: a node dead this long no longer counts in n.
     """
@@ -78,6 +106,7 @@ class Placement:
         *,
         is_absent: Callable[[NodeId], bool],
         is_full: Callable[[NodeId], bool],
+        is_urgent: Callable[[], bool] = lambda: False,
         repair_after_seconds: float,
         forget_after_seconds: float,
     ) -> None:
@@ -86,10 +115,11 @@ class Placement:
         self._dead_for = dead_for
         self._is_absent = is_absent
         self._is_full = is_full
+        self._is_urgent = is_urgent
         self._repair_after = repair_after_seconds
         self._forget_after = forget_after_seconds
         self._sets: dict[int, ReplicaSet] = {}
-        self._candidates: dict[int, tuple[NodeId, ...]] = {}
+        self._walks: dict[int, Walk] = {}
         self._held: dict[NodeId, tuple[tuple[Arc, ReplicaSet], ...]] = {}
 
     def on(self, table: RoutingTable) -> Placement:
@@ -100,6 +130,7 @@ class Placement:
             self._dead_for,
             is_absent=self._is_absent,
             is_full=self._is_full,
+            is_urgent=self._is_urgent,
             repair_after_seconds=self._repair_after,
             forget_after_seconds=self._forget_after,
         )
@@ -107,25 +138,56 @@ class Placement:
     def forget_cached(self) -> None:
         """Call when a node came, went, died, filled up or crossed one of the two ages."""
         self._sets.clear()
-        self._candidates.clear()
+        self._walks.clear()
         self._held.clear()
 
     def _alive(self, node: NodeId, limit_seconds: float) -> bool:
         dead_for = self._dead_for(node)
         return dead_for is None or dead_for < limit_seconds
 
-    def candidates(
-        self, key: bytes, per_replica: int = CANDIDATES_PER_REPLICA
-    ) -> tuple[NodeId, ...]:
-        """The first ``per_replica`` * N nodes clockwise that are not long dead (at most 3N)."""
+    def walk(self, key: bytes) -> Walk:
+        """Who stands next to a key."""
         slot = self._table.slot(key)
-        found = self._candidates.get(slot)
+        found = self._walks.get(slot)
         if found is None:
-            walk = self._table.nodes_clockwise(key)
-            nodes = (node for node in walk if self._alive(node, self._forget_after))
-            found = tuple(islice(nodes, CANDIDATES_PER_REPLICA * self.replicas))
-            self._candidates[slot] = found
-        return found[: per_replica * self.replicas]
+            found = self._walks[slot] = self._walk_from(key)
+        return found
+
+    def _walk_from(self, key: bytes) -> Walk:
+        wanted = CANDIDATES_PER_REPLICA * self.replicas
+        most = MAX_WALKED_PER_REPLICA * self.replicas
+        nodes: list[NodeId] = []
+        living: list[NodeId] = []
+        for node in self._table.nodes_clockwise(key):
+            if len(living) == wanted or len(nodes) == most:
+                break
+            dead_for = self._dead_for(node)
+            if dead_for is None:
+                living.append(node)
+            elif dead_for >= self._forget_after:
+                continue
+            nodes.append(node)
+        return Walk(tuple(nodes), tuple(nodes[:wanted]), tuple(living))
+
+    def candidates(self, key: bytes) -> tuple[NodeId, ...]:
+        """The first 3N nodes clockwise that are not long dead, and the first 3N that live."""
+        return self.walk(key).candidates
+
+    def is_candidate(self, node: NodeId, key: bytes, per_replica: int) -> bool:
+        """Is it among the first ``per_replica`` * N of all, or of the living? (At most 3.)"""
+        walk = self.walk(key)
+        most = per_replica * self.replicas
+        return node in walk.first[:most] or node in walk.living[:most]
+
+    def may_ask(self, node: NodeId, key: bytes) -> bool:
+        """May it ask what is kept under that key? Whoever keeps copies may, and those who soon
+        may have to: the first 2N."""
+        if self.is_candidate(node, key, ASKERS_PER_REPLICA):
+            return True
+        replica_set = self.replica_set(key)
+        return node in replica_set.everyone or any(
+            node == stand_in.node for stand_in in replica_set.stand_ins
+        )
 
     def replica_set(self, key: bytes) -> ReplicaSet:
         slot = self._table.slot(key)
@@ -135,33 +197,37 @@ class Placement:
         return found
 
     def _compute(self, key: bytes) -> ReplicaSet:
-        records = [
-            record for node in self.candidates(key) if (record := self._table.get(node)) is not None
-        ]
-        members = choose(records, self.replicas)
+        walk = self.walk(key)
+        members = choose(self._records(walk.first), self.replicas)
         living_members = sum(self._dead_for(node) is None for node in members)
-        # Few copies left: replace the dead at once instead of after the usual wait.
+        # Few copies left, or about to be: replace the dead at once and not after the usual wait.
         few = living_members <= self.replicas // 2 + 1
-        patience = 0.0 if few else self._repair_after
-        living = [r for r in records if self._alive(r.node_id, patience)]
-        holders = members if len(living) == len(records) else choose(living, self.replicas)
-        return ReplicaSet(members, holders, self._stand_ins(members, holders, records))
+        unhurried = living_members == len(members) or not (few or self._is_urgent())
+        patience = self._repair_after if unhurried else 0.0
+        kept = (node for node in walk.nodes if self._alive(node, patience))
+        nearest = tuple(islice(kept, CANDIDATES_PER_REPLICA * self.replicas))
+        holders = members
+        if nearest != walk.first:
+            holders = choose(self._records(nearest), self.replicas)
+        return ReplicaSet(members, holders, self._stand_ins(members, holders, walk.living))
+
+    def _records(self, nodes: Sequence[NodeId]) -> list[NodeRecord]:
+        return [record for node in nodes if (record := self._table.get(node)) is not None]
 
     def _stand_ins(
         self,
         members: Sequence[NodeId],
         holders: Sequence[NodeId],
-        candidates: Sequence[NodeRecord],
+        living: Sequence[NodeId],
     ) -> tuple[StandIn, ...]:
         """Who takes new copies for each member that cannot: holders that are no members come
         first, then the next candidates clockwise."""
         unable = [node for node in members if self._is_absent(node) or self._is_full(node)]
         if not unable:
             return ()
-        others = [*holders, *(record.node_id for record in candidates)]
         free = (
             node
-            for node in dict.fromkeys(others)
+            for node in dict.fromkeys((*holders, *living))
             if node not in members and not self._is_absent(node) and not self._is_full(node)
         )
         pairs = zip(free, unable, strict=False)
@@ -183,16 +249,21 @@ class Placement:
         if record is None:
             return []
         reach = CANDIDATES_PER_REPLICA * self.replicas
+        most = MAX_WALKED_PER_REPLICA * self.replicas
         arcs: dict[bytes, tuple[Arc, ReplicaSet]] = {}
         for position, _ in record.places:
             end = position
             passed: set[NodeId] = set()
+            living: set[NodeId] = set()
             for before, place in self._table.counter_clockwise(position):
                 self._add_arc(arcs, Arc(before, end), node)
                 end = before
-                if self._alive(place.node, self._forget_after):
+                dead_for = self._dead_for(place.node)
+                if dead_for is None:
+                    living.add(place.node)
+                if dead_for is None or dead_for < self._forget_after:
                     passed.add(place.node)
-                if len(passed) > reach:
+                if len(living) > reach or len(passed) > most:
                     break
         return [arcs[end] for end in sorted(arcs)]
 

@@ -18,6 +18,11 @@ from tace.ids import NodeId
 MAX_AWAY_SECONDS = 3600.0
 """Who says that it is away for longer is believed for this long, counted from the first word."""
 
+BURST_SECONDS = 60.0
+BURST_SHARE = 0.05
+LEAST_IN_BURST = 3
+"""In a small network one death is no burst, whatever its share."""
+
 
 class Presence:
     """The verdicts on all known nodes but this one itself.
@@ -88,6 +93,12 @@ class Presence:
         A node whose clock is unfit was never there.
         """
         return inf if node in self._unfit else self.dead_for(node)
+
+    def many_died(self, known: int) -> bool:
+        """Have so many of the ``known`` died within a minute that more may follow at once?"""
+        since = self._clock.seconds() - BURST_SECONDS
+        lately = sum(died >= since for died in self._died.values())
+        return lately >= max(LEAST_IN_BURST, BURST_SHARE * known)
 
     # -- news ------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ def placement(
     replicas: int,
     dead: dict[NodeId, float] | None = None,
     full: Collection[NodeId] = (),
+    *,
+    urgent: bool = False,
 ) -> Placement:
     """Over these records, with these ages of death."""
     table = RoutingTable(1000)
@@ -51,6 +53,7 @@ def placement(
         ages.get,
         is_absent=ages.__contains__,
         is_full=full.__contains__,
+        is_urgent=lambda: urgent,
         repair_after_seconds=30,
         forget_after_seconds=300,
     )
@@ -180,6 +183,58 @@ class ArcsTests(SynchronousTestCase):
         for item in RECORDS:
             arcs = [arc for arc, _ in where.arcs_held_by(item.node_id)]
             self.assertEqual(sum(key in arc for arc in arcs), 1 if item.node_id in holders else 0)
+
+    @given(
+        st.integers(1, 4),
+        st.lists(st.sampled_from([None, 1.0, 60.0, 900.0]), min_size=12, max_size=12),
+        st.lists(st.sampled_from(["", "a", "b"]), min_size=12, max_size=12),
+        st.booleans(),
+    )
+    def test_whoever_keeps_may_ask_and_is_believed(
+        self, replicas: int, ages: list[float | None], zones: list[str], urgent: bool
+    ) -> None:
+        """Whoever is dead and whoever is chosen for its zone: of every key, each node that is to
+        have copies may take them, ask for them, and knows the arc for its own; and there are as
+        many living ones as live at all."""
+        records = [record(n + 1, zone=zone) for n, zone in enumerate(zones)]
+        dead = {r.node_id: age for r, age in zip(records, ages, strict=True) if age is not None}
+        where = placement(records, replicas, dead, urgent=urgent)
+        living = [r.node_id for r in records if r.node_id not in dead]
+        for item in records:
+            for position, _ in item.places:
+                found = where.replica_set(position)
+                keepers = {*found.holders, *(s.node for s in found.stand_ins)}
+                for node in keepers:
+                    self.assertTrue(where.is_candidate(node, position, 3))
+                    self.assertTrue(where.may_ask(node, position))
+                for node in found.holders:
+                    arcs = [arc for arc, _ in where.arcs_held_by(node)]
+                    self.assertTrue(any(position in arc for arc in arcs))
+                if urgent:
+                    alive = [node for node in found.holders if node in living]
+                    self.assertEqual(len(alive), min(replicas, len(living)))
+
+    def test_one_far_away_that_brings_a_zone(self) -> None:
+        """It is a member though it stands beyond the first 2N, and may ask for what it keeps."""
+        key = b"k" * 32
+        far = placement(RECORDS, 2).candidates(key)[5]
+        zoned = [
+            record(n, zone="b" if RECORDS[n - 1].node_id == far else "a") for n in range(1, 13)
+        ]
+        where = placement(zoned, 2)
+        self.assertIn(far, where.replica_set(key).members)
+        self.assertFalse(where.is_candidate(far, key, 2))
+        self.assertTrue(where.may_ask(far, key))
+
+    def test_a_long_row_of_dead_ones(self) -> None:
+        """All candidates of a key have just died: the next ones that live keep it at once."""
+        key = b"k" * 32
+        order = placement(RECORDS, 12).candidates(key)
+        dead = dict.fromkeys(order[:6], 1.0)
+        where = placement(RECORDS, 1, dead)
+        self.assertEqual(where.replica_set(key).holders, (order[6],))
+        self.assertTrue(where.may_ask(order[6], key))
+        self.assertFalse(where.may_ask(order[9], key))
 
     def test_alone_the_whole_ring_is_mine(self) -> None:
         """A ring of one keeps everything."""
