@@ -199,17 +199,19 @@ class Placement:
     def _compute(self, key: bytes) -> ReplicaSet:
         walk = self.walk(key)
         members = choose(self._records(walk.first), self.replicas)
-        living_members = sum(self._dead_for(node) is None for node in members)
-        # Few copies left, or about to be: replace the dead at once and not after the usual wait.
-        few = living_members <= self.replicas // 2 + 1
-        unhurried = living_members == len(members) or not (few or self._is_urgent())
-        patience = self._repair_after if unhurried else 0.0
-        kept = (node for node in walk.nodes if self._alive(node, patience))
-        nearest = tuple(islice(kept, CANDIDATES_PER_REPLICA * self.replicas))
         holders = members
-        if nearest != walk.first:
-            holders = choose(self._records(nearest), self.replicas)
+        if walk.first != walk.living:
+            holders = choose(self._records(self._kept(walk, members)), self.replicas)
         return ReplicaSet(members, holders, self._stand_ins(members, holders, walk.living))
+
+    def _kept(self, walk: Walk, members: Sequence[NodeId]) -> tuple[NodeId, ...]:
+        """The first 3N without those that are replaced by now."""
+        living_members = sum(self._dead_for(node) is None for node in members)
+        # Few copies left, or about to be: the dead are replaced at once, not after the usual wait.
+        few = living_members <= self.replicas // 2 + 1
+        patience = 0.0 if few or self._is_urgent() else self._repair_after
+        kept = (node for node in walk.nodes if self._alive(node, patience))
+        return tuple(islice(kept, CANDIDATES_PER_REPLICA * self.replicas))
 
     def _records(self, nodes: Sequence[NodeId]) -> list[NodeRecord]:
         return [record for node in nodes if (record := self._table.get(node)) is not None]

@@ -193,9 +193,9 @@ class ArcsTests(SynchronousTestCase):
     def test_whoever_keeps_may_ask_and_is_believed(
         self, replicas: int, ages: list[float | None], zones: list[str], urgent: bool
     ) -> None:
-        """Whoever is dead and whoever is chosen for its zone: of every key, each node that is to
-        have copies may take them, ask for them, and knows the arc for its own; and there are as
-        many living ones as live at all."""
+        """Whoever is dead and whoever is chosen for its zone: of every key, each living node that
+        is to have copies may take them, ask for them, and knows the arc for its own; and of these
+        there are as many as live at all."""
         records = [record(n + 1, zone=zone) for n, zone in enumerate(zones)]
         dead = {r.node_id: age for r, age in zip(records, ages, strict=True) if age is not None}
         where = placement(records, replicas, dead, urgent=urgent)
@@ -203,16 +203,16 @@ class ArcsTests(SynchronousTestCase):
         for item in records:
             for position, _ in item.places:
                 found = where.replica_set(position)
-                keepers = {*found.holders, *(s.node for s in found.stand_ins)}
-                for node in keepers:
+                # Who is dead asks nothing; when it does, it lives.
+                holders = [node for node in found.holders if node in living]
+                for node in {*holders, *(s.node for s in found.stand_ins)}:
                     self.assertTrue(where.is_candidate(node, position, 3))
                     self.assertTrue(where.may_ask(node, position))
-                for node in found.holders:
+                for node in holders:
                     arcs = [arc for arc, _ in where.arcs_held_by(node)]
                     self.assertTrue(any(position in arc for arc in arcs))
                 if urgent:
-                    alive = [node for node in found.holders if node in living]
-                    self.assertEqual(len(alive), min(replicas, len(living)))
+                    self.assertEqual(len(holders), min(replicas, len(living)))
 
     def test_one_far_away_that_brings_a_zone(self) -> None:
         """It is a member though it stands beyond the first 2N, and may ask for what it keeps."""
