@@ -496,7 +496,6 @@ class CompareRanges(Request[RangeDifferences], frozen=True, array_like=True, gc=
     ranges: Annotated[tuple[RangeField, ...], msgspec.Meta(min_length=1, max_length=MAX_RANGES)]
 
 
-
 # -- liveness ------------------------------------------------------------------------------------
 
 
