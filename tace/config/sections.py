@@ -155,7 +155,7 @@ class RingSettings:
     stabilize_slower: float = setting(
         1.25,
         "With each quiet maintenance round the time to the next one grows by this factor.",
-        between(1.01, 10),
+        between(1.01, 1000),
     )
     stabilize_quiet_seconds: float = setting(
         15.0, "The longest time between maintenance rounds.", between(0.01, 300)

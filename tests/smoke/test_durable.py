@@ -27,6 +27,8 @@ QUIET = {
     "links.ping_after_seconds": 60.0,
     "links.lost_after_seconds": 90.0,
     "ring.stabilize_quiet_seconds": 300.0,
+    "ring.stabilize_slower": 1000.0,
+    "ring.stabilize_stale_share": 1.0,
     "ring.reconcile_seconds": 3600.0,
 }
 

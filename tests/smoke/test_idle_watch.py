@@ -31,6 +31,8 @@ class IdleWatch(SmokeCase):
             {
                 "ring.replicas": REPLICAS,
                 "ring.stabilize_quiet_seconds": 300.0,
+                "ring.stabilize_slower": 1000.0,
+                "ring.stabilize_stale_share": 1.0,
                 "ring.reconcile_seconds": 3600.0,
             },
             alterations=["count_frames"],
