@@ -16,7 +16,7 @@ from tace.ring.maintenance import RingMaintenance
 from tace.ring.pointers import Pointers
 from tace.wire.fields import PlaceField
 from tace.wire.message import Message
-from tace.wire.peer import GetRing, Notify, Ring
+from tace.wire.peer import Changed, GetRing, Notify, Ring
 from tests.network import MemoryNetwork, TestNode
 
 
@@ -80,6 +80,69 @@ def nearer_place(node: TestNode, liar: TestNode) -> tuple[Pointers, PlaceField]:
             if between(pointers.position, place.position, successor.position):
                 return pointers, PlaceField(*place)
     raise AssertionError("the liar is nobody's successor")
+
+
+class NewsRunsBack(MaintenanceTestCase):
+    """Who is told that its successor changed asks at once, however slow its rounds are."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.network.run(200.0)
+        self.asked: list[int] = []
+
+        def noted(answer: Ring) -> Ring:
+            self.asked.append(answer.index)
+            return answer
+
+        self.answer_with(noted)
+        self.own = next(
+            pointers
+            for pointers in self.node.core.ring.snapshot()
+            if pointers.successor is not None and pointers.successor.node == self.liar.id
+        )
+
+    def test_asks_at_once(self) -> None:
+        """A round of that position, long before the next one is due."""
+        assert self.own.successor is not None
+        self.network.run(1.0)
+        self.asked.clear()
+        self.liar.raw_links.send(self.node.id, Changed(self.own.place.number))
+        self.network.run(0.5)
+        self.assertIn(self.own.successor.number, self.asked)
+
+    def test_not_at_once_without(self) -> None:
+        """Else nothing is asked in that time: the rounds are as slow as the test takes them for."""
+        self.network.run(1.0)
+        self.asked.clear()
+        self.network.run(0.5)
+        self.assertEqual(self.asked, [])
+
+    def test_only_from_the_successor(self) -> None:
+        """Nobody else can have a position ask more often."""
+        other = next(n for n in self.nodes[1:] if n is not self.liar)
+        self.network.run(1.0)
+        self.asked.clear()
+        other.raw_links.send(self.node.id, Changed(self.own.place.number))
+        self.network.run(0.5)
+        self.assertEqual(self.asked, [])
+
+    def test_a_change_is_told(self) -> None:
+        """Whose snapshot changes tells its predecessor."""
+        told: list[int] = []
+        predecessor = self.own.predecessor
+        assert predecessor is not None
+        teller = next(n for n in self.nodes if n.id == self.own.place.node)
+        send = teller.core.ring._links.send
+
+        def noted(node: NodeId, message: Message) -> None:
+            if isinstance(message, Changed):
+                told.append(message.index)
+            send(node, message)
+
+        self.patch(teller.core.ring._links, "send", noted)
+        self.network.node("late", seeds=("n0:1",)).start()
+        self.network.run(10.0)
+        self.assertNotEqual(told, [])
 
 
 class LyingTests(MaintenanceTestCase):
