@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from tace.cli.kept_runs import KeptRuns, program_digest
 from tace.cli.measuring import ProgressScreen
 from tace.cli.simulate_all import PAGE, simulate_all, usual_jobs
 from tace.simulation.plot import plot
@@ -86,6 +87,11 @@ def _list_of_scenarios() -> str:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help=f"With --all: where the table goes; {PAGE} by default.",
 )
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --all: where runs that have ended are kept; the same command goes on from there.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -99,6 +105,7 @@ def command(
     quick: bool,
     jobs: int | None,
     page: Path | None,
+    keep: Path | None,
     **chosen: Any,
 ) -> None:
     """Run nodes, people and what happens to them in virtual time, under the eyes of an oracle.
@@ -112,12 +119,14 @@ def command(
     named = {name: value for name, value in chosen.items() if value is not None}
     if whole_table:
         if scenario or named or seed is not None or as_json or plot_file or record:
-            raise click.UsageError("--all takes --quick, --jobs and --page, and nothing else")
-        ctx.exit(_all(page or PAGE, quick=quick, jobs=jobs or usual_jobs()))
+            raise click.UsageError(
+                "--all takes --quick, --jobs, --page and --keep, and nothing else"
+            )
+        ctx.exit(_all(page or PAGE, quick=quick, jobs=jobs or usual_jobs(), keep=keep))
     if scenario is None:
         raise click.UsageError("which scenario? One of those below, a script, or --all")
-    if quick or jobs or page:
-        raise click.UsageError("--quick, --jobs and --page are for --all")
+    if quick or jobs or page or keep:
+        raise click.UsageError("--quick, --jobs, --page and --keep are for --all")
     script: Script | None = None
     if scenario in SCENARIOS:
         if record:
@@ -156,12 +165,13 @@ def command(
     ctx.exit(0 if report.held and as_recorded else BROKEN_STATUS)
 
 
-def _all(page: Path, *, quick: bool, jobs: int) -> int:
+def _all(page: Path, *, quick: bool, jobs: int, keep: Path | None) -> int:
     """The exit status. :raises click.UsageError: there is no place for the page."""
     if not page.parent.is_dir():
         raise click.UsageError(f"{page.parent} is no directory: --page says where the table goes")
+    kept = None if keep is None else KeptRuns(keep, program_digest())
     try:
-        held = simulate_all(page, quick=quick, jobs=jobs)
+        held = simulate_all(page, quick=quick, jobs=jobs, kept=kept)
     except KeyboardInterrupt:
         click.echo("tace: interrupted", err=True)
         return INTERRUPTED_STATUS

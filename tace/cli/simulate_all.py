@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from tace import __version__
+from tace.cli.kept_runs import KeptRun, KeptRuns
 from tace.cli.measuring import ProgressScreen
 from tace.simulation.measurements import ROWS, Measured, Row, page
 from tace.simulation.report import Report
@@ -66,13 +67,21 @@ def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def simulate_all(page_file: Path, *, quick: bool, jobs: int, only: Sequence[str] = ()) -> bool:
+def simulate_all(
+    page_file: Path,
+    *,
+    quick: bool,
+    jobs: int,
+    only: Sequence[str] = (),
+    kept: KeptRuns | None = None,
+) -> bool:
     """Play the table and write its page; True when every row held.
 
     :param jobs: runs at a time, each in a process of its own.
     :param only: scenarios whose rows are played; all where there are none.
-    :raises click.ClickException: the page cannot be written.
-    :raises KeyboardInterrupt: by SIGINT; nothing is written.
+    :param kept: where runs that have ended are kept; those that are there are not played.
+    :raises click.ClickException: the page, or a run, cannot be written.
+    :raises KeyboardInterrupt: by SIGINT; no page is written.
     """
     numbers = [n for n, row in enumerate(ROWS) if not only or row.scenario in only]
     todo = list(tasks(numbers, quick=quick))
@@ -81,16 +90,14 @@ def simulate_all(page_file: Path, *, quick: bool, jobs: int, only: Sequence[str]
     screen = ProgressScreen()
     try:
         screen.step(f"{len(todo)} runs of {len(numbers)} cases", float(len(todo)))
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(min(jobs, len(todo)), initializer=_begin_worker, maxtasksperchild=1) as p:
-            for done, played in enumerate(p.imap_unordered(play_task, todo), start=1):
-                screen.progress(float(done))
-                number = played.task.row
-                found[number].append(played)
-                row = row_of(number, quick=quick)
-                if len(found[number]) == row.seeds:
-                    measured[number] = _measured(row, found[number])
-                    screen.say(_told(measured[number]))
+        for done, played in enumerate(_all_played(todo, jobs, kept), start=1):
+            screen.progress(float(done))
+            number = played.task.row
+            found[number].append(played)
+            row = row_of(number, quick=quick)
+            if len(found[number]) == row.seeds:
+                measured[number] = _measured(row, found[number])
+                screen.say(_told(measured[number]))
     finally:
         screen.end()
     rows = [measured[number] for number in numbers]
@@ -102,6 +109,31 @@ def simulate_all(page_file: Path, *, quick: bool, jobs: int, only: Sequence[str]
     held = sum(row.held for row in rows)
     click.echo(f"{held} of {len(rows)} cases held; the table is in {page_file}")
     return held == len(rows)
+
+
+def _all_played(todo: Sequence[Task], jobs: int, kept: KeptRuns | None) -> Iterator[Played]:
+    """Each run, as it ends: those that are kept first."""
+    left: list[Task] = []
+    for task in todo:
+        run = None
+        if kept is not None:
+            run = kept.get(row_of(task.row, quick=task.quick), task.seed)
+        if run is None:
+            left.append(task)
+        else:
+            yield Played(task, run.report, run.cpu_seconds)
+    if not left:
+        return
+    # The longest begin first: else the last one has a core for itself and the others are idle.
+    left.sort(key=lambda task: -row_of(task.row, quick=task.quick).parameters.seconds)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(jobs, len(left)), initializer=_begin_worker, maxtasksperchild=1) as pool:
+        for played in pool.imap_unordered(play_task, left):
+            if kept is not None:
+                task = played.task
+                run = KeptRun(played.report, played.cpu_seconds)
+                kept.put(row_of(task.row, quick=task.quick), task.seed, run)
+            yield played
 
 
 def _measured(row: Row, runs: list[Played]) -> Measured:

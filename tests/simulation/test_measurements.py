@@ -10,6 +10,7 @@ import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
+from tace.cli.kept_runs import KeptRuns, program_digest
 from tace.cli.main import main
 from tace.cli.simulate_all import play_task, row_of, simulate_all, tasks
 from tace.simulation import measurements
@@ -136,6 +137,49 @@ class Table(SynchronousTestCase):
         self.assertIn(line, text)
         self.assertEqual(text.count("| held |"), 2)
 
+    def test_goes_on(self) -> None:
+        """What has ended is not played again; another program's runs and damaged ones are."""
+        directory, written = Path(self.mktemp()), Path(self.mktemp())
+
+        def play(program: bytes) -> str:
+            kept = KeptRuns(directory, program)
+            simulate_all(written, quick=True, jobs=1, only=("join-storm",), kept=kept)
+            return written.read_text()
+
+        first = play(b"1")
+        (file,) = directory.iterdir()
+        # It says what it cost, which is another figure each time it is played.
+        kept = file.read_bytes()
+        self.assertEqual(play(b"1"), first)
+        self.assertEqual(file.read_bytes(), kept)
+        play(b"2")
+        self.assertEqual(len(list(directory.iterdir())), 2)
+        self.assertEqual(file.read_bytes(), kept)
+        file.write_bytes(kept[:-10])
+        play(b"1")
+        self.assertNotEqual(file.read_bytes(), kept[:-10])
+        self.assertIn("| held |", written.read_text())
+
+    def test_program_digest(self) -> None:
+        """Another line, or another file, is another program."""
+        package = Path(self.mktemp())
+        package.mkdir()
+        (package / "a.py").write_text("1\n")
+        seen = [program_digest(package)]
+        (package / "a.py").write_text("2\n")
+        seen.append(program_digest(package))
+        (package / "b.py").write_text("")
+        seen.append(program_digest(package))
+        self.assertEqual(len(set(seen)), 3)
+        self.assertEqual(program_digest(package), seen[-1])
+
+    def test_cannot_be_kept(self) -> None:
+        """Said before anything is simulated."""
+        there = Path(self.mktemp())
+        there.write_text("")
+        with self.assertRaises(click.ClickException):
+            KeptRuns(there / "runs", b"")
+
     def test_cannot_be_written(self) -> None:
         """A clear word, not a traceback."""
         there = Path(self.mktemp())
@@ -151,6 +195,7 @@ class Table(SynchronousTestCase):
             (("--all", "--seed", "2"), "and nothing else"),
             (("--all", "--page", "/no/such/place.md"), "/no/such is no directory"),
             (("--quick", "idle"), "are for --all"),
+            (("--keep", "runs", "idle"), "are for --all"),
             (("idle", "--jobs", "2"), "are for --all"),
             ((), "which scenario?"),
         ):
