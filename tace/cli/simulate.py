@@ -16,7 +16,7 @@ import click
 
 from tace.cli.kept_runs import KeptRuns, program_digest
 from tace.cli.measuring import ProgressScreen
-from tace.cli.simulate_all import PAGE, simulate_all, usual_jobs
+from tace.cli.simulate_all import PAGE, simulate_all, spare_the_collector, usual_jobs
 from tace.simulation.plot import plot
 from tace.simulation.report import Report
 from tace.simulation.scenarios.catalogue import SCENARIOS
@@ -145,6 +145,7 @@ def command(
         except ScriptError as error:
             raise click.UsageError(f"{path}, {error}") from error
         play = _scripted(path.name, script, seed)
+    spare_the_collector()
     try:
         report = _watched(play)
     except Interrupted:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from tace.background import background
-from tace.client.backoff import Repeats
+from tace.client.backoff import Repeats, retry_after
 from tace.delivery.inbox import Inbox
 from tace.identity.mailbox_proof import LEASE_SECONDS, Lease
 from tace.ids import KIND_CONTACTS, MailboxId, MessageId, mailbox_id
@@ -150,8 +150,11 @@ class Person:
         through: SimulatedNode | None,
         repeat: bool,
         taken: Callable[[], None] = lambda: None,
+        failures: int = 0,
     ) -> None:
-        """:param taken: called when a node says that the network has it."""
+        """:param taken: called when a node says that the network has it.
+        :param failures: how often it was handed in for nothing, in a row.
+        """
         world = self._world
         node = through or world.some_node(self._random)
 
@@ -164,9 +167,9 @@ class Person:
                 world.ledger.stored(envelope.id, world.since(), name)
                 taken()
             elif repeat:
-                world.clock.callLater(
-                    AGAIN_SECONDS, self._hand_in, envelope, number, None, True, taken
-                )
+                wait = retry_after(failures + 1, self._random)
+                again = (envelope, number, None, True, taken, failures + 1)
+                world.clock.callLater(wait, self._hand_in, *again)
 
         if node is None:
             answered("no node")
@@ -259,7 +262,10 @@ class Person:
             self._read[envelope.id] = Tombstone.of(envelope, _secret(letter.number))
         self._ack(envelope.id, letter.number, connection)
 
-    def _ack(self, message: MessageId, number: int, connection: _Connection) -> None:
+    def _ack(
+        self, message: MessageId, number: int, connection: _Connection, failures: int = 0
+    ) -> None:
+        """:param failures: how often it was handed in for nothing, in a row."""
         world = self._world
         tombstone = self._read[message]
 
@@ -268,13 +274,13 @@ class Person:
             if state in ("stored", "acked"):
                 world.ledger.acked(message, world.since())
             else:
-                world.clock.callLater(AGAIN_SECONDS, again)
+                world.clock.callLater(retry_after(failures + 1, self._random), again)
 
         def again() -> None:
             if self._connection is None:
                 world.clock.callLater(AGAIN_SECONDS, again)
             else:
-                self._ack(message, number, self._connection)
+                self._ack(message, number, self._connection, failures + 1)
 
         connection.ack(tombstone, answered)
 
