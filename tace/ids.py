@@ -127,6 +127,15 @@ class Arc(NamedTuple):
             return self.start < x <= self.end
         return x > self.start or x <= self.end
 
+    def covers(self, other: Arc) -> bool:
+        """Does every point of the other one lie on this one?"""
+        space = 1 << 8 * ID_BYTES
+        start = int.from_bytes(self.start)
+        length = (int.from_bytes(self.end) - start) % space or space
+        skipped = (int.from_bytes(other.start) - start) % space
+        covered = (int.from_bytes(other.end) - int.from_bytes(other.start)) % space or space
+        return length == space or skipped + covered <= length
+
     def segments(self) -> tuple[tuple[bytes, bytes], ...]:
         """The arc as ranges (after, through] that do not wrap, in key order, for ordered storage.
 

@@ -35,6 +35,9 @@ class LabelTests(SynchronousTestCase):
                     self.assertFalse(other.startswith(one), f"{one!r} begins {other!r}")
 
 
+small_ids = st.integers(0, 9).map(lambda n: n.to_bytes(32))
+
+
 class ArcTests(SynchronousTestCase):
     """The circle's arithmetic, against integers."""
 
@@ -51,6 +54,15 @@ class ArcTests(SynchronousTestCase):
         """(start, end] is between, plus the end; the whole ring when both are one point."""
         whole = start == end
         self.assertEqual(x in Arc(start, end), whole or between(start, x, end) or x == end)
+
+    @given(small_ids, small_ids, small_ids, small_ids)
+    def test_an_arc_covers_what_holds_nothing_else(
+        self, start: bytes, end: bytes, other_start: bytes, other_end: bytes
+    ) -> None:
+        """On a part of the circle that is small enough to look at every point."""
+        arc, other = Arc(start, end), Arc(other_start, other_end)
+        points = [*(n.to_bytes(32) for n in range(10)), b"\xff" * 32]
+        self.assertEqual(arc.covers(other), all(p in arc for p in points if p in other))
 
     @given(ids, ids, ids)
     def test_segments_cover_the_arc_and_nothing_else(

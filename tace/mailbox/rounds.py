@@ -8,7 +8,7 @@ the others up: one that brings nothing for a while loses its turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Protocol
 
@@ -151,16 +151,21 @@ class ComparisonRounds:
     async def _round(self) -> None:
         now = self._clock.seconds()
         shared = self._arcs_by_peer()
-        for gone in [peer for peer in self._compared if peer not in shared]:
-            del self._compared[gone]
+        for peer, known in list(self._compared.items()):
+            if peer not in shared:
+                del self._compared[peer]
+            elif known.covers(shared[peer]):
+                # What goes has to be compared again should it be shared once more. What stays has
+                # been compared: a node that joins costs two old neighbours nothing.
+                self._compared[peer] = replace(known, arcs=shared[peer])
         self._queue = {
             peer: arcs
             for peer, arcs in shared.items()
             if peer not in self._running
             and (
-                (known := self._compared.get(peer)) is None
-                or known.arcs != arcs
-                or known.next_at <= now
+                (compared := self._compared.get(peer)) is None
+                or compared.arcs != arcs
+                or compared.next_at <= now
             )
         }
         self._begin()
@@ -242,6 +247,12 @@ class _Compared:
     next_at: float
     factor: int
     answered: bool
+
+    def covers(self, arcs: Sequence[Arc]) -> bool:
+        """Does each of these lie in one of those that were compared?"""
+        return self.arcs == arcs or all(
+            arc in self.arcs or any(mine.covers(arc) for mine in self.arcs) for arc in arcs
+        )
 
 
 class _Turn:

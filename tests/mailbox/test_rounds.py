@@ -35,11 +35,12 @@ class Neighbours:
     def __init__(self, others: Sequence[NodeId]) -> None:
         self.own = OWN
         self.others = list(others)
+        self.arcs = [ARC]
         self.listeners: list[Callable[[], None]] = []
 
     def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
         everyone = (OWN, *self.others)
-        return [(ARC, ReplicaSet(everyone, everyone))]
+        return [(arc, ReplicaSet(everyone, everyone)) for arc in self.arcs]
 
     def is_dead(self, node: NodeId) -> bool:
         return False
@@ -206,6 +207,55 @@ class TurnTests(RoundsTestCase):
         self.assertEqual(self.under_way, {})
         self.rounds.soon()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class ArcsChangeTests(RoundsTestCase):
+    """What a pair shares, after it was compared."""
+
+    count = 1
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.arc = Arc(b"\x10" + bytes(31), b"\x80" + bytes(31))
+        self.view.arcs = [self.arc]
+        self.rounds.start()
+        self.pass_seconds(1)
+        (self.peer,) = self.peers
+        self.end(self.peer)
+        self.asked.clear()
+
+    def share(self, *arcs: Arc) -> None:
+        self.view.arcs = list(arcs)
+        self.rounds.soon()
+        self.pass_seconds(2)
+
+    def test_a_part_is_not_compared_again(self) -> None:
+        """Somebody has joined between the two: what is left to them is in step."""
+        middle = b"\x40" + bytes(31)
+        self.share(Arc(middle, self.arc.end))
+        self.assertEqual(self.asked, [])
+        self.pass_seconds(INTERVAL * 1.25 + 1)
+        self.assertEqual(self.asked, [self.peer])
+
+    def test_what_was_not_shared_meanwhile_is(self) -> None:
+        """It went, and came back: who knows what was written in between."""
+        middle = b"\x40" + bytes(31)
+        self.share(Arc(middle, self.arc.end))
+        self.share(self.arc)
+        self.assertEqual(self.asked, [self.peer])
+
+    def test_more_is(self) -> None:
+        """Somebody is gone: what they share now was never compared."""
+        self.share(Arc(b"\x08" + bytes(31), self.arc.end))
+        self.assertEqual(self.asked, [self.peer])
+        self.end(self.peer)
+        self.share(Arc(b"\x08" + bytes(31), self.arc.end))
+        self.assertEqual(self.asked, [self.peer])
+
+    def test_another_one_beside_is(self) -> None:
+        """One of two is new."""
+        self.share(self.arc, Arc(b"\xa0" + bytes(31), b"\xb0" + bytes(31)))
+        self.assertEqual(self.asked, [self.peer])
 
 
 class JoiningTests(RepairTestCase):
