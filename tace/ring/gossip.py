@@ -1,43 +1,35 @@
 """How records spread, and what is remembered of them (page 2.3).
 
-News goes at once to a few nodes over links that are open anyway and is repeated about 4 log10(n)
-times; now and then the whole membership is compared with a random member's.
+News goes at once to a few nodes over links that are open anyway and is repeated, at most about
+4 log10(n) times (:mod:`tace.ring.rumours`); now and then the whole membership is compared with a
+random member's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, log10
 from random import Random
-from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
-from tace.background import Periodic, background
+from tace.background import Periodic
 from tace.errors import Failure, Refusal
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
 from tace.ring.membership import Membership
+from tace.ring.rumours import RECORDS_PER_FRAME, Rumours
 from tace.seams import Counters, KnownPeer, Links, Procedure, Store
 from tace.wire.fields import MAX_LISTED, MemberField
 from tace.wire.message import Message
 from tace.wire.peer import GetMembers, GetRecords, Members, Records
 
-FANOUT = 3
-RECORDS_PER_FRAME = 32
 INTERVAL_SECONDS = 0.2
 IDLE_SECONDS = 60.0
 RENEWAL_SECONDS = 8 * 3600
 SAVE_SECONDS = 5.0
-MAX_RUMOURS = 4096
-"""Records of nodes that are being passed on."""
-SEEDS_ASKED = 4
-SEED_SECONDS = 60.0
-"""One seed is asked this often by a node that is not alone."""
-REMEMBERED_ASKED = 8
-FIND_SECONDS = 10.0
-"""Whoever has not told everything by then goes on telling while the node starts."""
+FORGET_SECONDS = 5.0
+"""Between two looks at whose record is over."""
 
 
 class Gossip:
@@ -46,8 +38,6 @@ class Gossip:
     Implements :class:`~tace.seams.LinkEvents`: whoever proves itself on a link is alive.
 
     :param exchange_seconds: time between two comparisons with a random member.
-    :param alone_seconds: time between two rounds of asking the seeds while nobody is known.
-    :param seeds: addresses that are asked while this node knows nobody.
     """
 
     def __init__(
@@ -59,9 +49,7 @@ class Gossip:
         clock: IReactorTime,
         random: Random,
         counters: Counters,
-        seeds: Sequence[str],
         exchange_seconds: float,
-        alone_seconds: float,
     ) -> None:
         self._membership = membership
         self._links = links
@@ -69,11 +57,9 @@ class Gossip:
         self._clock = clock
         self._random = random
         self._counters = counters
-        self._seeds = tuple(seeds)
-        self._rumours: dict[NodeId, int] = {}
+        self._rumours = Rumours(random)
         self._heard: dict[NodeId, float] = {}
         self._unsaved: dict[NodeId, None] = {}
-        self._next_seed = clock.seconds() + SEED_SECONDS
         self._spread = Periodic(
             "gossip",
             clock,
@@ -90,7 +76,7 @@ class Gossip:
                 "exchange membership", clock, jittered(exchange_seconds), self._exchange_round
             ),
             Periodic("renew own record", clock, jittered(RENEWAL_SECONDS), self._renew),
-            Periodic("look for others", clock, jittered(alone_seconds), self._look_round),
+            Periodic("forget who is over", clock, jittered(FORGET_SECONDS), self._forget_round),
             Periodic("save peers", clock, lambda: SAVE_SECONDS, self.save),
         )
         membership.when_news(self._news)
@@ -111,7 +97,7 @@ class Gossip:
             await work.stop()
         await self.save()
 
-    # -- finding others --------------------------------------------------------------------------
+    # -- who is known --------------------------------------------------------------------------
 
     async def load(self) -> list[NodeRecord]:
         """Take in the peers remembered from last time; the last heard first."""
@@ -124,52 +110,6 @@ class Gossip:
                 found.append(record)
         return found
 
-    async def find_peers(self, remembered: Sequence[NodeRecord]) -> int:
-        """Ask seeds and remembered peers for everyone they know; how many answered.
-
-        Never only one source (page 2.7).
-        """
-        nodes = [record.node_id for record in remembered[:REMEMBERED_ASKED]]
-        answers = [
-            *(self._ask_seed(seed) for seed in self._some_seeds()),
-            *(self._ask(node) for node in nodes),
-        ]
-        answered = 0
-
-        async def note(answer: Awaitable[bool]) -> None:
-            nonlocal answered
-            answered += await answer
-
-        works = [background("find peers", note(answer)) for answer in answers]
-        await self._within(FIND_SECONDS, DeferredList(works))
-        return answered
-
-    async def _within(self, seconds: float, work: Deferred[Any]) -> None:
-        """Until the work has ended or the time is over; it is not cancelled."""
-        waited: Deferred[None] = Deferred()
-
-        def over(_: object = None) -> None:
-            if not waited.called:
-                waited.callback(None)
-
-        timer = self._clock.callLater(seconds, over)
-        work.addCallback(over)
-        try:
-            await waited
-        finally:
-            if timer.active():
-                timer.cancel()
-
-    def _some_seeds(self) -> list[str]:
-        return self._random.sample(self._seeds, min(SEEDS_ASKED, len(self._seeds)))
-
-    async def _ask_seed(self, seed: str) -> bool:
-        try:
-            record = await self._links.introduce(seed)
-        except (Failure, Refusal):
-            return False
-        return record.node_id != self._membership.own and await self._ask(record.node_id)
-
     async def _ask(self, node: NodeId) -> bool:
         try:
             await self.exchange_with(node)
@@ -177,22 +117,13 @@ class Gossip:
             return False
         return True
 
-    async def _look_round(self) -> None:
-        """Forget who is over; a node that is alone asks its seeds, another one now and then.
-
-        The seeds may be of another part of the network, whose nodes this one never knew.
-        """
+    async def _forget_round(self) -> None:
+        """Who is over is known no more, neither here nor on the disk."""
         gone = self._membership.forget_expired(self._links.up())
         for node in gone:
             self._heard.pop(node, None)
         if gone:
             await self._store.forget_peers(gone)
-        now = self._clock.seconds()
-        if self._membership.alone:
-            await self.find_peers(())
-        elif self._seeds and now >= self._next_seed:
-            self._next_seed = now + SEED_SECONDS * self._random.uniform(0.75, 1.25)
-            await self._ask_seed(self._random.choice(self._seeds))
 
     # -- LinkEvents ------------------------------------------------------------------------------
 
@@ -220,26 +151,22 @@ class Gossip:
     def _news(self, record: NodeRecord) -> None:
         if record.node_id != self._membership.own:
             self._unsaved[record.node_id] = None
-        if len(self._rumours) < MAX_RUMOURS or record.node_id in self._rumours:
-            self._rumours[record.node_id] = ceil(4 * log10(len(self._membership.table) + 1))
-            self._spread.soon()
+        times = ceil(4 * log10(len(self._membership.table) + 1))
+        self._rumours.begin(record.node_id, record.encoded, times)
+        self._spread.soon()
 
     async def _spread_round(self) -> None:
         up = [node for node in self._links.up() if not self._membership.is_dead(node)]
         if not up:
             return
-        batch = list(self._rumours)[:RECORDS_PER_FRAME]
-        records = [r.encoded for n in batch if (r := self._membership.record_of(n)) is not None]
-        for peer in self._random.sample(up, min(FANOUT, len(up))):
-            if records:
-                self._links.send(peer, Records(tuple(records)))
-        for node in batch:
-            left = self._rumours.pop(node) - 1
-            if left > 0 and node in self._membership.table:
-                self._rumours[node] = left
+        for peer, records in self._rumours.next_round(up, self._membership.table.__contains__):
+            self._links.send(peer, Records(records))
 
     async def _on_records(self, peer: NodeId, message: Records) -> None:
+        again = [encoded in self._rumours for encoded in message.records]
         self._membership.learn(message.records)
+        for encoded, was_told in zip(message.records, again, strict=True):
+            self._rumours.heard(peer, encoded, again=was_told)
 
     # -- exchange --------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.errors import ForgedRecord
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
-from tace.ring.gossip import FIND_SECONDS, SAVE_SECONDS
+from tace.ring.bootstrap import FIND_SECONDS
+from tace.ring.gossip import SAVE_SECONDS
 from tace.seams import KnownPeer
 from tace.wire.fields import MemberField
 from tace.wire.peer import GetMembers, GetRecords, Members, Records
@@ -60,19 +61,19 @@ class SpreadingTests(GossipTestCase):
         self.network.frames.clear()
         self.network.run(5.0)
         self.assertNotIn("Records", [kind for _, _, kind in self.network.frames])
-        self.assertEqual([node.core.gossip._rumours for node in nodes], [{}] * 30)
+        self.assertEqual([len(node.core.gossip._rumours) for node in nodes], [0] * 30)
 
     def test_rumours_of_the_forgotten_do_not_stop_the_others(self) -> None:
         """A batch of nodes that are known no more is dropped, and the next one told."""
         self.network = MemoryNetwork(seed=22)
         one, other = self.network.ring(2)
         for number in range(40):
-            one.core.gossip._rumours[number.to_bytes(32)] = 3
+            one.core.gossip._rumours.begin(number.to_bytes(32), b"%d" % number, 3)
         ghost = self.ghost(1)
         one.core.membership.take_in(ghost)
         self.network.run(5.0)
         self.assertIsNotNone(other.core.membership.record_of(ghost.node_id))
-        self.assertEqual(one.core.gossip._rumours, {})
+        self.assertEqual(len(one.core.gossip._rumours), 0)
 
 
 class ExchangeTests(GossipTestCase):
@@ -93,7 +94,8 @@ class ExchangeTests(GossipTestCase):
         for gossip, records in ((self.one.core, ours), (self.other.core, theirs)):
             for record in records:
                 gossip.membership.take_in(record)
-            gossip.gossip._rumours.clear()
+            for record in records:
+                gossip.gossip._rumours.end(record.node_id)
         self.exchange()
         self.network.run(0.1)
         for node in (self.one, self.other):
