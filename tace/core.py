@@ -5,7 +5,7 @@ The real node and the simulator both come through here, and nobody else builds t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from random import Random
@@ -22,14 +22,16 @@ from tace.delivery.blobs import BlobDelivery
 from tace.delivery.collect import Collect
 from tace.delivery.deposit import Deposit
 from tace.delivery.lookup import RecordLookup
-from tace.errors import InternalError, LinkLost, Refusal, StoreError
+from tace.errors import InternalError, LinkLost, NameFailed, Refusal, StoreError
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
 from tace.limits.buckets import BucketTable, TokenBucket
 from tace.mailbox.blob_repair import BlobRepair
 from tace.mailbox.blobs import BlobReplica
+from tace.mailbox.departure import Departure
 from tace.mailbox.handoff import HintedHandoff
+from tace.mailbox.leave import Leave
 from tace.mailbox.listing import PagedLists
 from tace.mailbox.pace import Pace
 from tace.mailbox.reconcile import RangeReconciliation
@@ -37,6 +39,7 @@ from tace.mailbox.repair import Repair
 from tace.mailbox.replica import Replica
 from tace.mailbox.rules import AdmissionRules
 from tace.mailbox.surplus import Surplus
+from tace.ring.bootstrap import Bootstrap
 from tace.ring.farewell import Farewell
 from tace.ring.gossip import Gossip
 from tace.ring.hearsay import Hearsay
@@ -52,7 +55,9 @@ from tace.seams import (
     Counters,
     LinkEvents,
     Links,
+    NamedSeed,
     Procedure,
+    SeedNames,
     Store,
     StoreHealth,
     StoreState,
@@ -146,6 +151,13 @@ class LocalToo:
         return self._links.clock_difference_seconds(node)
 
 
+class NoNames:
+    """For a node without a name service: no name stands for anything."""
+
+    def look_up(self, name: str) -> Deferred[Sequence[NamedSeed]]:
+        return fail(NameFailed("there is no name service here"))
+
+
 async def _answer(procedure: Procedure, node: NodeId, message: Message) -> Any:
     """As over a link: what the procedure raises comes back as a refusal."""
     try:
@@ -191,6 +203,7 @@ class Core:
 
     membership: Membership
     gossip: Gossip
+    bootstrap: Bootstrap
     liveness: Liveness
     hearsay: Hearsay
     merge: Merge
@@ -211,6 +224,7 @@ class Core:
     handoff: HintedHandoff
     surplus: Surplus
     lookup: Lookup
+    leave: Leave
 
     @property
     def state(self) -> str:
@@ -242,9 +256,10 @@ class Core:
         self.gossip.start()
         self.hearsay.start()
         self.merge.start()
+        self.bootstrap.start()
         self.upkeep.start()
         remembered = await self.gossip.load()
-        await self.gossip.find_peers(remembered)
+        await self.bootstrap.find(remembered)
         await self.ring.join()
         self.ring.start()
         await self.repair.pull_all()
@@ -284,6 +299,7 @@ class Core:
 
     async def stop(self) -> None:
         """End the background work. Links and store are closed by whoever opened them."""
+        self.leave.stop()
         await self.upkeep.stop()
         await self.repair.stop()
         await self.blob_repair.stop()
@@ -293,6 +309,7 @@ class Core:
         await self.collect.stop()
         await self.hearsay.stop()
         await self.merge.stop()
+        await self.bootstrap.stop()
         await self.gossip.stop()
         self.membership.stop()
 
@@ -309,11 +326,13 @@ def build_core(
     random: Random,
     counters: Counters,
     software: str,
+    names: SeedNames | None = None,
 ) -> Core:
     """Put the parts together.
 
     :param peer_addresses: where other nodes dial this one.
     :param client_urls: where clients do.
+    :param names: looks up the seed names of the settings; without it none is found.
     """
     ring = settings.ring
     rules = AdmissionRules(
@@ -346,9 +365,7 @@ def build_core(
         clock=clock,
         random=random,
         counters=counters,
-        seeds=settings.links.seeds,
         exchange_seconds=EXCHANGE_SECONDS,
-        alone_seconds=LOOK_FOR_OTHERS_SECONDS,
     )
     asked: BucketTable[NodeId] = BucketTable(LOOKUPS_PER_SECOND, LOOKUPS_AT_ONCE, MAX_ASKERS)
     lookup = Lookup(
@@ -379,6 +396,20 @@ def build_core(
         random=random,
         counters=counters,
         wait_seconds=lambda node: returns.take(node, clock.seconds()),
+    )
+    bootstrap = Bootstrap(
+        membership,
+        gossip,
+        links=links,
+        store=store,
+        clock=clock,
+        random=random,
+        counters=counters,
+        names=names or NoNames(),
+        seeds=settings.links.seeds,
+        seed_names=settings.links.seed_names,
+        alone_seconds=LOOK_FOR_OTHERS_SECONDS,
+        is_part_lost=lambda: merge.silent > 0,
     )
     hearsay = Hearsay(
         membership,
@@ -487,9 +518,12 @@ def build_core(
             # It has told the log itself; the next round tries again.
             counters.count("store_upkeep_failures_total")
 
+    farewell = Farewell(membership, links, counters, away_seconds=ring.away_seconds)
+
     core = Core(
         membership,
         gossip,
+        bootstrap,
         liveness,
         hearsay,
         merge,
@@ -506,7 +540,7 @@ def build_core(
         clock,
         RecentTotals(store, clock),
         Periodic("expire", clock, lambda: UPKEEP_SECONDS, upkeep),
-        Farewell(membership, links, counters, away_seconds=ring.away_seconds),
+        farewell,
         handoff,
         Surplus(
             handoff,
@@ -519,9 +553,26 @@ def build_core(
             counters=counters,
         ),
         lookup,
+        Leave(
+            Departure(
+                view=membership,
+                links=links,
+                store=store,
+                clock=clock,
+                pace=pace,
+                counters=counters,
+            ),
+            farewell,
+            others=lambda: sum(not membership.is_leaving(n) for n in membership.others_living()),
+            replicas=ring.replicas,
+            is_member=lambda: maintenance.joined,
+            doors=(replica, blob_replica),
+            clock=clock,
+        ),
     )
     links.subscribe(gossip)
     links.subscribe(merge)
+    links.subscribe(bootstrap)
     links.subscribe(liveness)
     links.subscribe(_Losses(core))
     store.when_health_changes(_StoreWatch(core, counters).changed)

@@ -53,6 +53,12 @@ class LinkLost(Failure):
     code = "link-lost"
 
 
+class AnotherNode(LinkLost):
+    """A node answers at that address, and it is not the one that was named."""
+
+    code = "another-node"
+
+
 class LocalExhaustion(LinkLost):
     """This node itself has no room for another connection (file descriptors, ports, memory).
 
@@ -60,6 +66,12 @@ class LocalExhaustion(LinkLost):
     """
 
     code = "local-exhaustion"
+
+
+class NameFailed(Failure):
+    """The name service did not answer, or does not know that name."""
+
+    code = "name-failed"
 
 
 class TimedOut(Failure):

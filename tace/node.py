@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -38,7 +39,9 @@ from tace.gateway.site import QuietSite, make_site
 from tace.gateway.web_files import installed_files
 from tace.gateway.websocket import ClientSockets, websocket_resource
 from tace.identity.keys import SigningKey
+from tace.links.names import DnsNames, make_resolver
 from tace.links.service import PeerLinks
+from tace.observe.control import SOCKET_MODE, clear_stale, control_site, socket_path
 from tace.observe.lag import LoopLag
 from tace.observe.metrics import Metrics
 from tace.observe.site import MetricsResource
@@ -47,8 +50,14 @@ from tace.storage.memory import MemoryStore
 from tace.storage.sqlite import SqliteStore
 
 START_AGAIN_SECONDS = 5.0
+LEFT_NAME = "left"
+"""In the data directory: its node has left the network."""
 DRAIN_SECONDS = 4.0
 """So long a node that stops waits for answers to clients that are under way."""
+
+
+LAST_LINES_SECONDS = 0.5
+"""So long after it has left, whoever watches can still read that it has."""
 
 
 class Node(MultiService):
@@ -56,18 +65,24 @@ class Node(MultiService):
 
     ``privilegedStartService`` opens both, so that whatever is wrong stops the start with one line.
 
+    :param end: ends the process, once this node has left the network for good.
     :raises StartError: from there; the text names the setting.
     """
 
     _log = Logger()
 
-    def __init__(self, settings: Settings, reactor: Any) -> None:
+    def __init__(
+        self, settings: Settings, reactor: Any, *, end: Callable[[], object] | None = None
+    ) -> None:
         MultiService.__init__(self)
         self.settings = settings
+        self._end: Callable[[], object] = end or reactor.stop
         self._reactor = reactor
         self.metrics = Metrics()
         self._lag = LoopLag(reactor, self.metrics)
         self._draining = False
+        self._has_left = False
+        self._control_path: Path | None = None
         self._ports: list[IListeningPort] = []
         self._links: PeerLinks | None = None
         self._starting: Deferred[None] = succeed(None)
@@ -79,6 +94,8 @@ class Node(MultiService):
     def privilegedStartService(self) -> None:
         MultiService.privilegedStartService(self)
         data_dir = _open_directory(self.settings.node.data_dir)
+        check_not_left(data_dir)
+        self._clear_control(data_dir)
         key = _load_identity(data_dir / "identity.pem")
         self._store = self._open_store(data_dir)
         try:
@@ -126,12 +143,19 @@ class Node(MultiService):
             random=SystemRandom(),
             counters=self.metrics,
             software=f"tace {__version__}",
+            names=DnsNames(
+                make_resolver(self._reactor, settings.links.name_servers),
+                self._reactor,
+                SystemRandom(),
+            ),
         )
         assert self._links is not None
         self._must_start(self._links.start())
         self.peer_port = self._links.port
         self._start_gateway()
         self._start_metrics()
+        self._start_control()
+        self.core.leave.when_left(self._left)
         self.core.membership.describe(
             replace(
                 self.core.membership.description,
@@ -308,6 +332,41 @@ class Node(MultiService):
             self.metrics.gauge_from("loop_lag_max_seconds", self._lag.longest)
             self._lag.start()
 
+    # -- the operator's socket -------------------------------------------------------------------
+
+    def _clear_control(self, data_dir: Path) -> None:
+        """:raises StartError: another node runs in that directory."""
+        try:
+            path = socket_path(data_dir)
+        except StartError as error:
+            # It serves everybody all the same; only its operator cannot speak to it.
+            self._log.warn("no control socket, so no tace leave: {error}", error=error)
+            return
+        clear_stale(path)
+        self._control_path = path
+
+    def _start_control(self) -> None:
+        if self._control_path is None:
+            return
+        try:
+            site = control_site(self.core.leave, self.node_id, self._reactor)
+            self._ports.append(
+                self._reactor.listenUNIX(os.fspath(self._control_path), site, mode=SOCKET_MODE)
+            )
+        except CannotListenError as error:
+            raise StartError(
+                f"[node] data_dir: cannot listen at {self._control_path}: {error.socketError}"
+            ) from error
+
+    def _left(self) -> None:
+        """Everything is handed over: mark the directory, and end."""
+        try:
+            mark_left(self.settings.node.data_dir, self._reactor.seconds())
+        except OSError as error:
+            self._log.error("cannot mark the data directory as left: {error}", error=error)
+        self._has_left = True
+        self._reactor.callLater(LAST_LINES_SECONDS, self._end)
+
     # -- stop ------------------------------------------------------------------------------------
 
     def stopService(self) -> Deferred[None]:
@@ -332,7 +391,9 @@ class Node(MultiService):
             await self._step("stop listening", port.stopListening)
         # A start that is still under way finds its loops stopped and its links closed.
         self._starting.cancel()
-        announced = background("say that this node goes away", self.core.say_away())
+        announced: Deferred[None] = succeed(None)
+        if not self._has_left:
+            announced = background("say that this node goes away", self.core.say_away())
         with suppress(TimeoutError):
             await self._clients.finished().addTimeout(DRAIN_SECONDS, self._reactor)
         self._clients.end_all()
@@ -355,6 +416,40 @@ class Node(MultiService):
 def make_node(settings: Settings, reactor: Any) -> Node:
     """A node that has opened nothing yet."""
     return Node(settings, reactor)
+
+
+def mark_left(data_dir: Path, now: float) -> None:
+    """Have every later start of that node say that it has left.
+
+    :raises OSError: the disk does not take it.
+    """
+    fresh = data_dir / f"{LEFT_NAME}.new"
+    with fresh.open("w") as file:
+        file.write(datetime.fromtimestamp(int(now), UTC).isoformat() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(data_dir / LEFT_NAME)
+    directory = os.open(data_dir, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def check_not_left(data_dir: Path) -> None:
+    """:raises StartError: its node has left, and how it comes back."""
+    mark = data_dir / LEFT_NAME
+    try:
+        when = mark.read_text(errors="replace").strip()[:40]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StartError(f"[node] data_dir: {mark}: {error.strerror or error}") from error
+    raise StartError(
+        f"[node] data_dir: the node of {data_dir} left the network for good ({when}) and handed"
+        f" over all it held; to have it join again under its old identity, delete {mark};"
+        " else the directory is no longer needed"
+    )
 
 
 def _open_directory(path: Path) -> Path:

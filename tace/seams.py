@@ -111,6 +111,28 @@ class OwnRecord(Protocol):
         """The record as it stands, signed."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedSeed:
+    """A seed that a name service told of: nothing that it says is believed of more than that.
+
+    ``known_as``: ``host:port`` as the service names it; ``address``: what is dialled,
+    ``ip:port`` or ``ip:port#node_id_hex``.
+    """
+
+    known_as: str
+    address: str
+
+
+class SeedNames(Protocol):
+    """Where seeds are found under a name."""
+
+    def look_up(self, name: str) -> Deferred[Sequence[NamedSeed]]:
+        """The seeds under that name, the preferred first; few, and never none.
+
+        :raises NameFailed: there is no such name, or no answer in time.
+        """
+
+
 # -- placement -----------------------------------------------------------------------------------
 
 
@@ -215,6 +237,10 @@ HINT_SECONDS = 3 * 3600
 """So long a node remembers for whom it keeps a copy; the copy stays, and repair takes care."""
 MAX_HINTS = 65_536
 """Copies kept in the place of nodes that are gone, with the note for whom."""
+MAX_ANCHORS = 4
+"""Nodes that are dialled first at the next start."""
+MAX_KNOWN_SEEDS = 256
+"""Addresses of seeds of which it is remembered which node answered there."""
 
 
 class ItemState(IntEnum):
@@ -283,6 +309,15 @@ class KnownPeer:
     node: NodeId
     record: bytes
     last_heard_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSeed:
+    """Who answered at a seed's address the first time: ``host:port``, the node, when (unix)."""
+
+    address: str
+    node: NodeId
+    since_seconds: float
 
 
 class StoreState(StrEnum):
@@ -444,6 +479,18 @@ class Store(Protocol):
 
     def forget_peers(self, nodes: Sequence[NodeId]) -> Deferred[None]:
         """Drop nodes from the address book."""
+
+    def save_anchors(self, anchors: Sequence[KnownPeer]) -> Deferred[None]:
+        """Remember these nodes in the place of the anchors before; at most :data:`MAX_ANCHORS`."""
+
+    def load_anchors(self) -> Deferred[list[KnownPeer]]:
+        """The anchors, in the order they were saved in."""
+
+    def save_seeds(self, seeds: Sequence[KnownSeed]) -> Deferred[None]:
+        """Remember who answered there; known addresses are updated."""
+
+    def load_seeds(self) -> Deferred[list[KnownSeed]]:
+        """Every remembered seed, the latest first; at most :data:`MAX_KNOWN_SEEDS`."""
 
     def next_boot(self, now: float) -> Deferred[int]:
         """max(stored + 1, now): a number higher than any this node ever started with."""

@@ -40,6 +40,7 @@ from tace.config import Settings, load_settings
 from tace.errors import SettingsError, StartError
 from tace.gateway.door import max_client_connections
 from tace.node import make_node
+from tace.observe.datagrams import DatagramLines
 from tace.observe.exhaustion import ExhaustionLines
 
 STOP_SECONDS = 8.0
@@ -287,6 +288,6 @@ def log_observer(level: str, twistd: Any) -> ILogObserver | None:
     else:
         file = LogFile.fromFullPath(name or "twistd.log")
     predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
-    predicates = [ExhaustionLines(), predicate]
+    predicates = [ExhaustionLines(), DatagramLines(), predicate]
     observer: ILogObserver = FilteringLogObserver(textFileLogObserver(file), predicates)
     return observer

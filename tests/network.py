@@ -5,7 +5,7 @@ The links here keep the contract of :class:`tace.seams.Links` as the real ones d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -14,12 +14,21 @@ from twisted.internet.task import Clock
 
 from tace.config import Settings, default_settings
 from tace.core import Core, build_core
-from tace.errors import InternalError, LinkLost, Redirect, Refusal, TimedOut, refusal_from_wire
+from tace.errors import (
+    AnotherNode,
+    InternalError,
+    LinkLost,
+    NameFailed,
+    Redirect,
+    Refusal,
+    TimedOut,
+    refusal_from_wire,
+)
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
 from tace.ring.membership import Membership
-from tace.seams import LinkEvents, Procedure
+from tace.seams import LinkEvents, NamedSeed, Procedure
 from tace.storage.memory import MemoryStore
 from tace.wire.message import Message, Request, encode
 from tace.wire.peer import PEER_MESSAGES, Ping, Pong, Refused
@@ -61,18 +70,20 @@ class MemoryNetwork:
         self.stamp_bits: dict[NodeId, int] = {}
         self.clock_differences: dict[NodeId, float] = {}
         self.frames: list[tuple[NodeId, NodeId, str]] = []
+        self.names = MemoryNames()
 
     def node(
         self,
         name: str,
         *,
         seeds: tuple[str, ...] = (),
+        seed_names: tuple[str, ...] = (),
         store: MemoryStore | None = None,
     ) -> TestNode:
         """A node with a key made from its name; not started yet."""
         key = SigningKey.from_seed((name.encode() * 48)[:48])
         store = store or MemoryStore()
-        return TestNode(self, name, key, store, seeds)
+        return TestNode(self, name, key, store, seeds, seed_names)
 
     def ring(self, count: int) -> list[TestNode]:
         """So many nodes, started one after the other through the first, settled."""
@@ -124,6 +135,20 @@ class MemoryNetwork:
                                 self.links[x].drop(y)
 
 
+class MemoryNames:
+    """A :class:`~tace.seams.SeedNames`: what is not in the table does not exist."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, list[NamedSeed]] = {}
+        self.asked: list[str] = []
+
+    def look_up(self, name: str) -> Deferred[Sequence[NamedSeed]]:
+        self.asked.append(name)
+        if not self.table.get(name):
+            return fail(NameFailed("no such name"))
+        return succeed(self.table[name])
+
+
 class TestNode:
     """One node of a memory network: its core, and what a test does to it."""
 
@@ -136,18 +161,21 @@ class TestNode:
         key: SigningKey,
         store: MemoryStore,
         seeds: tuple[str, ...],
+        seed_names: tuple[str, ...],
     ) -> None:
         self.network = network
         self.name = name
         self.key = key
         self.store = store
         self.seeds = seeds
+        self.seed_names = seed_names
         self.counters = NoCounters()
         settings = default_settings(
             **{
                 **{f"ring.{k}": getattr(network.settings.ring, k) for k in _slots(network)},
                 "limits.requests_stamp_bits": network.settings.limits.requests_stamp_bits,
                 "links.seeds": seeds,
+                "links.seed_names": seed_names,
             }
         )
         self.core: Core = build_core(
@@ -161,6 +189,7 @@ class TestNode:
             random=Random(name),
             counters=self.counters,
             software="test",
+            names=network.names,
         )
 
     @property
@@ -194,7 +223,7 @@ class TestNode:
 
     def again(self) -> TestNode:
         """The same identity and disk, started again."""
-        node = TestNode(self.network, self.name, self.key, self.store, self.seeds)
+        node = TestNode(self.network, self.name, self.key, self.store, self.seeds, self.seed_names)
         node.start()
         return node
 
@@ -285,6 +314,9 @@ class MemoryLinks:
 
     def introduce(self, address: str) -> Deferred[NodeRecord]:
         node = self._network.addresses.get(address.partition("#")[0])
+        pin = bytes.fromhex(address.partition("#")[2])
+        if node is not None and pin not in (b"", node):
+            return fail(AnotherNode("another node answered than the one that was dialled"))
         if node is None or not self._open(node):
             return fail(LinkLost(f"nobody answers at {address}"))
         found: Deferred[NodeRecord] = Deferred()
@@ -366,7 +398,8 @@ class MemoryLinks:
 
         def arrived() -> None:
             links = self._network.links.get(node)
-            if links is not None and self.own in links._up and self.alive:
+            silent = frozenset((self.own, node)) in self._network.cut
+            if links is not None and self.own in links._up and self.alive and not silent:
                 arrive(links, PEER_MESSAGES.decode(message.NUMBER, body))
 
         self._clock.callLater(LATENCY_SECONDS, arrived)

@@ -48,6 +48,39 @@ class Reading(SettingsCase):
         self.assertEqual(settings.node.data_dir, Path("data/node"))
         self.assertIsNone(settings.links.ca_file)
 
+    def test_where_seeds_are_found(self) -> None:
+        """Addresses with and without an id, names, and who is asked for those."""
+        seeds = ("a.example:6512", f"[::1]:7000#{'ab' * 32}")
+        settings = default_settings(
+            **{
+                "links.seeds": seeds,
+                "links.seed_names": ("net.example", "x", "_a-b.example."),
+                "links.name_servers": ("10.0.0.1", "::1", "10.0.0.1:5353", "[::1]:5353"),
+            }
+        )
+        self.assertEqual(settings.links.seeds, seeds)
+        for key, bad in (
+            ("seed_names", "a..b"),
+            ("seed_names", "https://a.example"),
+            ("seed_names", "a" * 64),
+            ("seed_names", "a." * 121 + "b"),
+            ("seed_names", ""),
+            ("name_servers", "ns.example"),
+            ("name_servers", "10.0.0.1:0"),
+            ("name_servers", "10.0.0.1:99999"),
+            ("seeds", "a.example:6512#ab"),
+        ):
+            with self.assertRaisesRegex(SettingsError, key):
+                default_settings(**{f"links.{key}": (bad,)})
+        for key, one, most in (
+            ("seeds", "a.example:1", 64),
+            ("seed_names", "a.example", 8),
+            ("name_servers", "::1", 4),
+        ):
+            default_settings(**{f"links.{key}": (one,) * most})
+            with self.assertRaisesRegex(SettingsError, f"{key}: at most {most}"):
+                default_settings(**{f"links.{key}": (one,) * (most + 1)})
+
     def test_every_type_from_a_file(self) -> None:
         """Whole numbers, numbers, text, lists, paths, yes or no."""
         settings = self.load(
@@ -285,7 +318,7 @@ class Writing(SettingsCase):
         ]
         text = "\n".join(lines).replace('"./data/node"', f'"{Path.cwd()}/data/node"')
         document = tomllib.loads(text)
-        self.assertEqual(len(document["links"]), 18)
+        self.assertEqual(len(document["links"]), 20)
         overrides = {"node.data_dir": Path.cwd() / "data/node"}
         self.assertEqual(self.load(text), default_settings(**overrides))
 

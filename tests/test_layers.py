@@ -24,6 +24,7 @@ RULES = (
     Rule("autobahn", ("tace/**/websocket.py",)),
     Rule("txredisapi", ("tace/**/redis.py",)),
     Rule("prometheus_client", ("tace/observe/metrics.py",)),
+    Rule("twisted.names", ("tace/links/names.py",)),
     Rule("OpenSSL", ("tace/links/tls.py",)),
     Rule("twisted.internet.reactor", ("tace/tap.py", "tace/cli/**/*.py", "tace/lab/**/*.py")),
 )

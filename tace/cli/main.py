@@ -27,6 +27,9 @@ COMMANDS = {
     "chat": Entry("tace.cli.chat", "command", "Talk with somebody."),
     "history": Entry("tace.cli.history", "command", "Show what was said with somebody."),
     "status": Entry("tace.cli.status", "command", "Show what a node says of itself."),
+    "leave": Entry(
+        "tace.cli.leave", "command", "Have a node of yours hand over what it holds and go."
+    ),
     "verify-web": Entry(
         "tace.cli.verify_web", "command", "Compare the web client that a node serves with yours."
     ),

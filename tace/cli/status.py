@@ -34,6 +34,7 @@ def as_json(status: StatusInfo) -> dict[str, Any]:
         "items": status.items,
         "bytes": status.bytes,
         "state": status.state,
+        "tried": list(status.tried),
     }
 
 
@@ -43,6 +44,8 @@ def show(status: StatusInfo, console: Console) -> None:
     console.print(f"network   {status.network_id.hex()}", soft_wrap=True)
     console.print(f"version   {status.version}")
     console.print(f"state     {status.state}")
+    for line in status.tried:
+        console.print(f"tried     {line}", markup=False, soft_wrap=True)
     console.print(f"members   {status.members}")
     console.print(f"stored    {status.items} items, {status.bytes:,} bytes")
     table = Table("position", "predecessor", "successors", box=None, pad_edge=False)

@@ -48,6 +48,23 @@ def _is_seed(text: str) -> bool:
     return match is not None and 1 <= int(match[1]) <= 65535
 
 
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_MOST_HOST_NAME = 240
+"""A DNS name has at most 253 characters, and ``_tace._tcp.`` stands before it."""
+
+
+def _is_host_name(text: str) -> bool:
+    return len(text) <= _MOST_HOST_NAME and _HOST_NAME.fullmatch(text) is not None
+
+
+def _is_name_server(text: str) -> bool:
+    if _is_ip_address(text):
+        return True
+    host, _, _ = text.rpartition(":")
+    return _is_seed(text) and "#" not in text and _is_ip_address(host.strip("[]"))
+
+
 def _is_origin(text: str) -> bool:
     match = _ORIGIN.fullmatch(text)
     return match is not None and 1 <= int(match[1] or 443) <= 65535
@@ -70,6 +87,8 @@ def _is_ip_address(text: str) -> bool:
 ip_address_each = Check("an IP address each, in its shortest form", _is_ip_address)
 address = Check("host:port each", lambda text: "#" not in text and _is_seed(text))
 seed = Check("host:port or host:port#node-id each", _is_seed)
+host_name = Check("a DNS name each", _is_host_name)
+name_server = Check("an IP address each, or ip:port", _is_name_server)
 origin = Check("such as https://tace.example each", _is_origin)
 
 

@@ -14,7 +14,9 @@ from tace.config.rows import (
     between,
     endpoint,
     endpoint_or_empty,
+    host_name,
     ip_address_each,
+    name_server,
     one_of,
     origin,
     seed,
@@ -69,7 +71,22 @@ class LinksSettings:
         address,
     )
     seeds: tuple[str, ...] = setting(
-        (), "Nodes to join the network through. Any one that answers is enough.", seed
+        (),
+        "Nodes to join the network through, at most 64. Any one that answers is enough. With an id "
+        "(host:port#id) only that node is taken there; without, the first that answers is "
+        "remembered, and the log warns when it is another one later.",
+        seed,
+    )
+    seed_names: tuple[str, ...] = setting(
+        (),
+        "Names under which DNS tells seeds, at most 8: SRV records of _tace._tcp.NAME say where, "
+        "TXT records there may say id=NODE-ID host=TARGET.",
+        host_name,
+    )
+    name_servers: tuple[str, ...] = setting(
+        (),
+        "Where seed_names are looked up, at most 4. Empty: the name servers of /etc/resolv.conf.",
+        name_server,
     )
     ca_file: Path | None = setting(
         None,
@@ -382,6 +399,9 @@ def contradictions(settings: Settings) -> Iterator[str]:
         yield "[links] ping_after_seconds: must be less than lost_after_seconds"
     for key, addresses, most in (
         ("[links] advertise", links.advertise, 4),
+        ("[links] seeds", links.seeds, 64),
+        ("[links] seed_names", links.seed_names, 8),
+        ("[links] name_servers", links.name_servers, 4),
         ("[gateway] names", gateway.names, 16),
     ):
         if len(addresses) > most:

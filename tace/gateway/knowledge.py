@@ -38,4 +38,5 @@ async def status_info(services: GatewayServices) -> StatusInfo:
         items=totals.envelopes,
         bytes=totals.bytes,
         state=services.state(),
+        tried=core.bootstrap.failures,
     )

@@ -3,11 +3,13 @@
 It travels and is stored as the bytes that were signed: ``body || signature 64``. The body is a
 MessagePack array of the fields of :class:`NodeRecord` up to ``expires_seconds``; the signature is
 by the identity key over "tace node record 1" || network id || body, so a record of one network
-means nothing in another.
+means nothing in another. A node that leaves for good says so in one more element, which no
+other record has: so those of all the others are the same bytes as ever.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Annotated
 
 import msgspec
@@ -44,8 +46,24 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_seconds: _Uint63
 
 
+class _DepartingBody(_Body, frozen=True, array_like=True, gc=False):
+    """Of a node that leaves; any other record ends before the last element."""
+
+    departure: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+
+
+class Departure(IntEnum):
+    """What a node says of its leaving for good (page 2.4)."""
+
+    NONE = 0
+    LEAVING = 1
+    """It still serves what it holds, and others are to take its place."""
+    LEFT = 2
+    """It has handed over everything and is gone."""
+
+
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Body)
+_decoder = msgspec.msgpack.Decoder(_DepartingBody)
 
 
 class NodeRecord:
@@ -83,8 +101,9 @@ class NodeRecord:
         software: str = "",
         protocols: tuple[int, ...] = (1,),
         proof_of_work: bytes = b"",
+        departure: Departure = Departure.NONE,
     ) -> NodeRecord:
-        body = _Body(
+        fields = (
             RECORD_VERSION,
             key.public,
             peer_addresses,
@@ -101,6 +120,7 @@ class NodeRecord:
             proof_of_work,
             expires_seconds,
         )
+        body = _DepartingBody(*fields, departure) if departure else _Body(*fields)
         encoded = _encoder.encode(body)
         signature = key.sign(Label.NODE_RECORD, network_id, encoded)
         return cls(body, encoded + signature, node_id(key.public))
@@ -169,6 +189,12 @@ class NodeRecord:
     @property
     def away_until_seconds(self) -> int:
         return self._body.away_until_seconds
+
+    @property
+    def departure(self) -> Departure:
+        """A word of a version to come is that it is about to leave, and no more."""
+        word = getattr(self._body, "departure", 0)
+        return Departure(word) if word <= Departure.LEFT else Departure.LEAVING
 
     @property
     def software(self) -> str:

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tace.errors import (
+    AnotherNode,
     ForgedProof,
     ForgedRecord,
     LinkLost,
@@ -27,6 +28,7 @@ from tace.errors import (
     Refusal,
     TooLarge,
     TooMany,
+    WrongNode,
 )
 from tace.identity.link_proof import Role
 from tace.ids import NodeId
@@ -354,6 +356,8 @@ class Link(Protocol):
         try:
             peer = introduction.check(event.hello, self.role.other, self._exporter, expected)
         except ProtocolError as error:
+            if expected is not None and isinstance(error, WrongNode):
+                self._settle(AnotherNode(f"{error.code}: {error}"))
             self._broken(self._session.reject(error))
             return
         self.peer = peer

@@ -50,6 +50,8 @@ class BlobReplica:
         self._handoff = handoff
         self._under_way = 0
         self.partial = True
+        self.closed = False
+        """True at the end of a leaving: others keep what is new."""
 
     def procedures(self) -> dict[type[Message], Procedure]:
         return {
@@ -61,7 +63,7 @@ class BlobReplica:
     async def store_blob(self, peer: NodeId, message: StoreBlob) -> PutAnswer:
         self._view.learn(message.records)
         blob = Blob.parse(message.blob)
-        if not self._view.is_candidate(self._view.own, blob.hash):
+        if self.closed or not self._view.is_candidate(self._view.own, blob.hash):
             return PutAnswer((PutResult("redirect"),), self._view.nearer_records(blob.hash))
         if not self._handoff.allows(message.instead_of, blob.hash):
             return PutAnswer((PutResult(NotReplica.code),))

@@ -14,16 +14,12 @@ from twisted.logger import Logger
 
 from tace.background import Periodic
 from tace.errors import Failure, Full, Refusal, StoreError
-from tace.identity.mailbox_proof import Removal
 from tace.ids import NodeId
-from tace.seams import Counters, Item, ItemState, Links, Store, View
-from tace.wire.fields import TombstoneField
-from tace.wire.message import Request
-from tace.wire.peer import PutAnswer, PutEnvelopes, PutRecord, PutTombstones, StoreBlob
+from tace.mailbox.bringing import BATCH_ITEMS, Bringing
+from tace.seams import Counters, Item, Links, Store, View
 
 MEMBERS_PER_REPLICA = 2
 """Who may be named in a hint: the first 2N, as those who may ask for listings."""
-BATCH_ITEMS = 16
 PAUSE_SECONDS = 0.05
 """Between two batches: at most about 1.2 MB a second, and live traffic goes in between."""
 LOOK_SECONDS = 10.0
@@ -31,7 +27,6 @@ LOOK_SECONDS = 10.0
 TURN_SECONDS = 10.0
 """Then the next member gets its turn: one that is slow holds up nobody else for longer."""
 AGAIN_SECONDS = 1.0
-REMOVALS_PER_REQUEST = 4
 
 
 class HintedHandoff:
@@ -43,7 +38,7 @@ class HintedHandoff:
         self, *, view: View, links: Links, store: Store, clock: IReactorTime, counters: Counters
     ) -> None:
         self._view = view
-        self._links = links
+        self._bringing = Bringing(links, store, clock)
         self._store = store
         self._clock = clock
         self._counters = counters
@@ -134,38 +129,6 @@ class HintedHandoff:
 
         :raises Failure: it does not answer. :raises Refusal: it takes nothing now.
         """
-        now = self._clock.seconds()
-        wanted = [item for item in items if item.state is not ItemState.BLOB]
-        # What was opened since is a tombstone here by now, and the member lacks that too.
-        wanted += [
-            Item(item.key, item.name, ItemState.TOMBSTONE)
-            for item in items
-            if item.state is ItemState.ENVELOPE
-        ]
-        envelopes, tombstones, removals, records = await self._store.get_items(wanted, now)
-        if envelopes:
-            await self._put(member, PutEnvelopes(tuple(e.encoded for e in envelopes)))
-        if tombstones:
-            fields = tuple(TombstoneField(t.mailbox, t.encoded) for t in tombstones)
-            await self._put(member, PutTombstones(fields))
-        for few in _parts(removals):
-            await self._put(member, PutTombstones((), tuple(r.encoded for r in few)))
-        for record in records:
-            await self._put(member, PutRecord(record.encoded))
-        for item in items:
-            if item.state is ItemState.BLOB:
-                blob = await self._store.get_blob(item.key, now)
-                if blob is not None:
-                    await self._put(member, StoreBlob(blob.encoded))
-
-    async def _put(self, member: NodeId, request: Request[PutAnswer]) -> None:
-        answer = await self._links.call(member, request)
-        if any(result.code == Full.code for result in answer.results):
+        brought = await self._bringing.bring(member, items)
+        if Full.code in brought.codes:
             raise Full("it is full")
-
-
-def _parts(removals: Sequence[Removal]) -> list[Sequence[Removal]]:
-    return [
-        removals[start : start + REMOVALS_PER_REQUEST]
-        for start in range(0, len(removals), REMOVALS_PER_REQUEST)
-    ]

@@ -18,10 +18,11 @@ from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, NodeId
 from tace.mailbox.pace import Pace
-from tace.mailbox.reconcile import RangeAnswers, Reconciliation, before
+from tace.mailbox.reconcile import RangeAnswers, Reconciliation, before, lacking
 from tace.mailbox.replica import Replica
 from tace.mailbox.rounds import ComparisonRounds
 from tace.mailbox.rules import AdmissionRules
+from tace.mailbox.under_way import UnderWay
 from tace.seams import Counters, Item, ItemState, Links, Procedure, Store, View
 from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, TombstoneField
 from tace.wire.framing import MAX_BODY_BYTES
@@ -72,6 +73,7 @@ class Repair:
         self._counters = counters
         self._rules = rules
         self._refused: dict[Item, None] = {}
+        self._under_way = UnderWay()
         self._rounds = ComparisonRounds(
             "items",
             self.pull,
@@ -141,26 +143,45 @@ class Repair:
         while wanted:
             for item in [item for item in wanted if pull.has_no_room_for(item)]:
                 del wanted[item]
-            batch = list(wanted)[:MAX_ENVELOPES]
-            if not batch:
+            if not wanted:
                 return
-            before = pull.brought
-            answer = await self._links.call(
-                peer, FetchItems(tuple(ItemField(i.key, i.name, int(i.state)) for i in batch))
-            )
-            await self._take(answer, wanted, pull)
-            await self._pace.spend_messages(answer)
-            if all(item in wanted for item in batch):
-                # Nothing came, so all of it is gone there.
-                for item in batch:
+            batch = self._under_way.claim(wanted, MAX_ENVELOPES)
+            if not batch:
+                # Other peers are bringing all that is left.
+                await self._under_way.one_released()
+                continue
+            try:
+                here = await self._store.held_items(batch)
+                for item in set(batch).difference(lacking(batch, here)):
+                    # Another peer has brought it since the two were compared.
                     del wanted[item]
-            elif batch[0] in wanted:
-                # It did not come first, so it is gone there, or does not hold here.
-                del wanted[batch[0]]
-            if pull.brought == before:
-                pull.fruitless += len(batch)
-                if pull.fruitless > MAX_FRUITLESS:
-                    raise ProtocolError("a listing of what is not there")
+                asked = [item for item in batch if item in wanted]
+                if asked:
+                    await self._fetch_batch(peer, asked, wanted, pull)
+            finally:
+                self._under_way.release(batch)
+
+    async def _fetch_batch(
+        self, peer: NodeId, batch: Sequence[Item], wanted: dict[Item, None], pull: _Pull
+    ) -> None:
+        """One request; what came, and what will not come, is no longer wanted."""
+        before = pull.brought
+        answer = await self._links.call(
+            peer, FetchItems(tuple(ItemField(i.key, i.name, int(i.state)) for i in batch))
+        )
+        await self._take(answer, wanted, pull)
+        await self._pace.spend_messages(answer)
+        if all(item in wanted for item in batch):
+            # Nothing came, so all of it is gone there.
+            for item in batch:
+                del wanted[item]
+        elif batch[0] in wanted:
+            # It did not come first, so it is gone there, or does not hold here.
+            del wanted[batch[0]]
+        if pull.brought == before:
+            pull.fruitless += len(batch)
+            if pull.fruitless > MAX_FRUITLESS:
+                raise ProtocolError("a listing of what is not there")
 
     async def _take(self, answer: Items, wanted: dict[Item, None], pull: _Pull) -> None:
         """Verify, store and tick off what came."""

@@ -55,7 +55,8 @@ WATCHES_RETRY_MS = 60_000
 class Replica:
     """The mailbox procedures of a node, as a replica.
 
-    ``partial`` is true while it pulls its arcs: then its answers to reads say so.
+    ``partial`` is true while it pulls its arcs: then its answers to reads say so. ``closed`` is
+    true at the end of a leaving: then writes are sent on to those who keep the key from now on.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Replica:
         self._held: dict[NodeId, dict[MessageId, Arrival]] = {}
         self._waiting_to_tell = False
         self.partial = True
+        self.closed = False
 
     def procedures(self) -> dict[type[Message], Procedure]:
         return {
@@ -143,7 +145,7 @@ class Replica:
 
     def _misplaced(self, key: bytes, member: NodeId) -> str | None:
         """The word for why nothing under that key is taken here, for that member or for itself."""
-        if not self._view.is_candidate(self._view.own, key):
+        if self.closed or not self._view.is_candidate(self._view.own, key):
             return "redirect"
         return None if self._handoff.allows(member, key) else NotReplica.code
 

@@ -1,6 +1,7 @@
-"""Leaving for a while: the word that this node will be back (page 2.4).
+"""A node's last words: that it will be back, that it leaves for good, that it has left (page 2.4).
 
-Those who hear it stop asking at once and keep its place, so that a restart moves no data.
+Those who hear that it will be back stop asking at once and keep its place, so that a restart moves
+no data. Those who hear that it leaves have the next nodes take its place.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from twisted.internet.defer import DeferredList
 
 from tace.background import background
 from tace.errors import Failure, Refusal
+from tace.identity.node_record import Departure
 from tace.ids import NodeId
-from tace.ring.membership import Membership
+from tace.ring.membership import Membership, OwnDescription
 from tace.seams import Counters, Links
 from tace.wire.peer import Ping, Records
 
@@ -39,10 +41,26 @@ class Farewell:
 
         Returns how many said, in time, that they have read it.
         """
+        until = int(now + self._away_seconds)
+        return await self._tell_all(replace(self._membership.description, away_until_seconds=until))
+
+    async def say_leaving(self) -> int:
+        """Sign a record that says that this node leaves, and send it over every open link.
+
+        Returns how many said, in time, that they have read it. The others hear it from them.
+        """
+        return await self._say(Departure.LEAVING)
+
+    async def say_left(self) -> int:
+        """The same for: it is gone, and will not be back."""
+        return await self._say(Departure.LEFT)
+
+    async def _say(self, departure: Departure) -> int:
+        return await self._tell_all(replace(self._membership.description, departure=departure))
+
+    async def _tell_all(self, description: OwnDescription) -> int:
         membership = self._membership
-        membership.describe(
-            replace(membership.description, away_until_seconds=int(now + self._away_seconds))
-        )
+        membership.describe(description)
         word = Records((membership.current.encoded,))
         heard = 0
 

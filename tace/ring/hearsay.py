@@ -6,28 +6,26 @@ to it, else one node a second; and only what the node itself and two others have
 
 from __future__ import annotations
 
-from math import inf
+from math import ceil, inf, log10
 from random import Random
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from tace.background import Periodic
 from tace.ids import NodeId
 from tace.ring.liveness import Liveness
 from tace.ring.membership import Membership
+from tace.ring.rumours import Rumours
 from tace.ring.suspicion import Accusations, Allowances
 from tace.seams import Counters, Links, Procedure
 from tace.wire.fields import MemberField
 from tace.wire.message import Message
 from tace.wire.peer import Accused
 
-FANOUT = 4
-"""Links over which a death is told, once."""
 GATHER_SECONDS = 0.1
 """Deaths that are confirmed within this time share a message."""
-TOLD_PER_MESSAGE = 32
-MAX_UNTOLD = 1024
-"""Deaths that wait to be told."""
+TELL_SECONDS = 0.5
+"""Between two rounds of telling."""
 MAX_TO_CHECK = 1024
 """Nodes that do not matter here, are called dead and wait to be looked for."""
 CHECK_SECONDS = 1.0
@@ -62,12 +60,16 @@ class Hearsay:
         self._clock = clock
         self._random = random
         self._counters = counters
-        self._untold: dict[NodeId, None] = {}
-        self._telling: IDelayedCall | None = None
+        self._rumours = Rumours(random)
         self._to_check: dict[NodeId, None] = {}
         self._words = words
         self._refuted_at = -inf
-        self._stopped = False
+        self._telling = Periodic(
+            "tell deaths",
+            clock,
+            lambda: TELL_SECONDS if len(self._rumours) else IDLE_SECONDS,
+            self._tell,
+        )
         self._checks = Periodic(
             "look for those called dead",
             clock,
@@ -81,34 +83,28 @@ class Hearsay:
 
     def start(self) -> None:
         self._checks.start()
+        self._telling.start()
 
     async def stop(self) -> None:
-        self._stopped = True
-        if self._telling is not None:
-            self._telling.cancel()
-            self._telling = None
+        await self._telling.stop()
         await self._checks.stop()
 
     # -- told ------------------------------------------------------------------------------------
 
     def _confirmed(self, node: NodeId) -> None:
-        if self._stopped or len(self._untold) >= MAX_UNTOLD:
-            return
-        self._untold[node] = None
-        if self._telling is None:
-            self._telling = self._clock.callLater(GATHER_SECONDS, self._tell)
+        record = self._membership.record_of(node)
+        if record is not None:
+            # One telling is not enough: whoever it misses goes on writing to the dead, and waits
+            # for what the dead alone should have.
+            times = ceil(4 * log10(len(self._membership.table) + 1))
+            self._rumours.begin(node, _told(MemberField(node, *record.freshness)), times)
+            self._telling.soon(GATHER_SECONDS)
 
-    def _tell(self) -> None:
-        self._telling = None
-        untold, self._untold = list(self._untold), {}
+    async def _tell(self) -> None:
         up = [node for node in self._links.up() if not self._liveness.is_suspect(node)]
-        peers = self._random.sample(up, min(FANOUT, len(up)))
-        for start in range(0, len(untold), TOLD_PER_MESSAGE):
-            records = map(self._membership.record_of, untold[start : start + TOLD_PER_MESSAGE])
-            members = tuple(MemberField(r.node_id, *r.freshness) for r in records if r is not None)
-            self._counters.count("accusations_total", len(members), way="told")
-            for peer in peers if members else ():
-                self._links.send(peer, Accused(members))
+        for peer, told in self._rumours.next_round(up, self._membership.is_dead):
+            self._counters.count("accusations_total", len(told), way="told")
+            self._links.send(peer, Accused(tuple(map(_member, told))))
 
     # -- heard -----------------------------------------------------------------------------------
 
@@ -121,6 +117,8 @@ class Hearsay:
 
     def _hear(self, peer: NodeId, member: MemberField) -> None:
         node, freshness = member.node, (member.boot, member.sequence)
+        told = _told(member)
+        self._rumours.heard(peer, told, again=told in self._rumours)
         record = self._membership.record_of(node)
         if node == self._membership.own:
             self._refute(freshness)
@@ -149,3 +147,13 @@ class Hearsay:
             node = next(iter(self._to_check))
             del self._to_check[node]
             self._liveness.look_for(node)
+
+
+def _told(member: MemberField) -> bytes:
+    """A death as it is passed on: of one incarnation of a node."""
+    return member.node + member.boot.to_bytes(8) + member.sequence.to_bytes(8)
+
+
+def _member(told: bytes) -> MemberField:
+    node, boot, sequence = told[:-16], told[-16:-8], told[-8:]
+    return MemberField(node, int.from_bytes(boot), int.from_bytes(sequence))

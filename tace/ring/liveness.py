@@ -84,7 +84,8 @@ class Liveness:
         self._guarded: frozenset[NodeId] = frozenset()
         self._alarmed_until = -inf
         self._losses: dict[NodeId, float] = {}
-        self._under_way: dict[NodeId, None] = {}
+        self._under_way: dict[NodeId, bool] = {}
+        """Who is looked for; has it come by itself meanwhile?"""
         self._probes: dict[NodeId, list[Deferred[int]]] = {}
         self._vouched: dict[NodeId, tuple[float, float]] = {}
         """Since when others reach a node that this one does not, and when it is tried again."""
@@ -142,6 +143,8 @@ class Liveness:
     # -- LinkEvents ------------------------------------------------------------------------------
 
     def link_up(self, record: NodeRecord) -> None:
+        if record.node_id in self._under_way:
+            self._under_way[record.node_id] = True
         self._reached(record.node_id)
 
     def link_lost(self, node: NodeId) -> None:
@@ -196,7 +199,7 @@ class Liveness:
             and not self._membership.is_dead(node)
             and self._membership.record_of(node) is not None
         ):
-            self._under_way[node] = None
+            self._under_way[node] = False
             background("look for a node", self._look(node, failures))
 
     async def _look(self, node: NodeId, failures: int) -> None:
@@ -230,8 +233,8 @@ class Liveness:
         if reached:
             return Verdict.LIVES
         found = {other: await answer for other, answer in votes}
-        if self._links.is_up(node):
-            # It has dialled us meanwhile.
+        if self._under_way[node] and self._links.is_up(node):
+            # It has dialled us meanwhile. (A link that was there before may only seem to be.)
             return Verdict.LIVES
         missed_by = {other for other, answer in found.items() if answer == MISSED}
         reached_by = [other for other, answer in found.items() if answer == REACHED]

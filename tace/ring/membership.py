@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from tace.errors import BadRecord, ForgedRecord
 from tace.identity.keys import SigningKey, node_id
-from tace.identity.node_record import NodeRecord
+from tace.identity.node_record import Departure, NodeRecord
 from tace.ids import Arc, NodeId
 from tace.ring.acquaintances import Acquaintances
 from tace.ring.fingers import least_capacity
@@ -45,6 +45,7 @@ class OwnDescription:
     full: bool = False
     away_until_seconds: int = 0
     software: str = ""
+    departure: Departure = Departure.NONE
 
 
 class Membership:
@@ -82,7 +83,9 @@ class Membership:
             max(table_capacity, self._least_capacity(description, replicas)),
             node_id(key.public),
             neighbours=CANDIDATES_PER_REPLICA * replicas,
-            counts=lambda node: (self.dead_for(node) or 0.0) < forget_after_seconds,
+            counts=lambda node: (
+                (self.dead_for(node) or 0.0) < forget_after_seconds and not self.has_left(node)
+            ),
             left=self._left,
         )
         self.acquaintances = Acquaintances(clock, self._forget_unknown)
@@ -102,6 +105,7 @@ class Membership:
             self._presence.gone_for,
             is_absent=self._presence.is_gone,
             is_full=self._full.__contains__,
+            is_leaving=self._presence.is_leaving,
             is_urgent=lambda: self._presence.many_died(len(self._table)),
             repair_after_seconds=repair_after_seconds,
             forget_after_seconds=forget_after_seconds,
@@ -141,6 +145,7 @@ class Membership:
             full=d.full,
             away_until_seconds=d.away_until_seconds,
             software=d.software,
+            departure=d.departure,
         )
 
     def describe(self, description: OwnDescription) -> None:
@@ -193,6 +198,14 @@ class Membership:
     def dead_for(self, node: NodeId) -> float | None:
         """Seconds since it was found dead; None for a living one."""
         return self._presence.dead_for(node)
+
+    def is_leaving(self, node: NodeId) -> bool:
+        """Does it hand over what it keeps, to go for good?"""
+        return self._presence.is_leaving(node)
+
+    def has_left(self, node: NodeId) -> bool:
+        """Has it gone for good, by its own word?"""
+        return self._presence.has_left(node)
 
     def clock_seen(self, node: NodeId, difference_seconds: float) -> None:
         """Its hello told its time; an hour off it cannot judge expiries, and is no replica."""
@@ -371,6 +384,9 @@ class Membership:
         """What it says of itself; of itself this node knows better whether it is here."""
         if record.node_id != self.own:
             self._presence.told(record, restarted=restarted)
+        elif record.departure is not Departure.LEFT:
+            # A node that leaves places what it holds as all others do.
+            self._presence.told_departure(record.node_id, record.departure)
         if record.full:
             self._full.add(record.node_id)
         else:

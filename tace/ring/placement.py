@@ -70,7 +70,7 @@ class Walk:
 
     :ivar nodes: distinct ones, until 3N of them live or the walk is too long.
     :ivar first: 3N of them as they come, the dead of the last minutes included.
-    :ivar living: 3N of those that were not found dead.
+    :ivar living: 3N of those that were not found dead and do not leave.
     """
 
     nodes: tuple[NodeId, ...]
@@ -93,6 +93,8 @@ class Placement:
     :param dead_for: how many seconds ago a node died, or None for one whose place is kept.
     :param is_absent: is it dead, or away for a while?
     :param is_full: does it say that it takes nothing new?
+    :param is_leaving: does it hand over what it keeps, to go for good? Then it is a member and
+        serves for as long as it is there, but the next candidate keeps copies in its stead at once.
     :param is_urgent: have so many died lately that the dead are replaced at once?
     :param repair_after_seconds: a node dead this long is replaced by the next candidate.
     :param forget_after_seconds: a node dead this long no longer counts in n.
@@ -106,6 +108,7 @@ class Placement:
         *,
         is_absent: Callable[[NodeId], bool],
         is_full: Callable[[NodeId], bool],
+        is_leaving: Callable[[NodeId], bool] = lambda node: False,
         is_urgent: Callable[[], bool] = lambda: False,
         repair_after_seconds: float,
         forget_after_seconds: float,
@@ -115,6 +118,7 @@ class Placement:
         self._dead_for = dead_for
         self._is_absent = is_absent
         self._is_full = is_full
+        self._is_leaving = is_leaving
         self._is_urgent = is_urgent
         self._repair_after = repair_after_seconds
         self._forget_after = forget_after_seconds
@@ -130,6 +134,7 @@ class Placement:
             self._dead_for,
             is_absent=self._is_absent,
             is_full=self._is_full,
+            is_leaving=self._is_leaving,
             is_urgent=self._is_urgent,
             repair_after_seconds=self._repair_after,
             forget_after_seconds=self._forget_after,
@@ -163,7 +168,8 @@ class Placement:
                 break
             dead_for = self._dead_for(node)
             if dead_for is None:
-                living.append(node)
+                if not self._is_leaving(node):
+                    living.append(node)
             elif dead_for >= self._forget_after:
                 continue
             nodes.append(node)
@@ -205,12 +211,16 @@ class Placement:
         return ReplicaSet(members, holders, self._stand_ins(members, holders, walk.living))
 
     def _kept(self, walk: Walk, members: Sequence[NodeId]) -> tuple[NodeId, ...]:
-        """The first 3N without those that are replaced by now."""
+        """The first 3N without those that are replaced by now, and those that leave."""
         living_members = sum(self._dead_for(node) is None for node in members)
         # Few copies left, or about to be: the dead are replaced at once, not after the usual wait.
         few = living_members <= self.replicas // 2 + 1
         patience = 0.0 if few or self._is_urgent() else self._repair_after
-        kept = (node for node in walk.nodes if self._alive(node, patience))
+        kept = (
+            node
+            for node in walk.nodes
+            if self._alive(node, patience) and not self._is_leaving(node)
+        )
         return tuple(islice(kept, CANDIDATES_PER_REPLICA * self.replicas))
 
     def _records(self, nodes: Sequence[NodeId]) -> list[NodeRecord]:
@@ -261,7 +271,7 @@ class Placement:
                 self._add_arc(arcs, Arc(before, end), node)
                 end = before
                 dead_for = self._dead_for(place.node)
-                if dead_for is None:
+                if dead_for is None and not self._is_leaving(place.node):
                     living.add(place.node)
                 if dead_for is None or dead_for < self._forget_after:
                     passed.add(place.node)

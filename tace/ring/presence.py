@@ -1,8 +1,9 @@
-"""Who is here, who is away by its own word, and who was found dead (pages 2.3, 2.4).
+"""Who is here, who is away or leaves by its own word, and who was found dead (pages 2.3, 2.4).
 
 A node that is away is not asked, but its place is kept: nobody makes copies in its stead until it
 is back or its time has passed. A dead one is replaced after a while, and forgotten after a longer
-one.
+one. One that leaves for good is replaced at once, and forgotten when it says that it has left; a
+fresher record that says nothing of it ends that.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from math import inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from tace.identity.node_record import NodeRecord
+from tace.identity.node_record import Departure, NodeRecord
 from tace.ids import NodeId
 
 MAX_AWAY_SECONDS = 3600.0
@@ -48,6 +49,8 @@ class Presence:
         self._away: dict[NodeId, IDelayedCall] = {}
         self._away_since: dict[NodeId, float] = {}
         self._unfit: set[NodeId] = set()
+        self._leaving: set[NodeId] = set()
+        self._left: set[NodeId] = set()
         self._ageing: set[IDelayedCall] = set()
         self._stopped = False
 
@@ -67,8 +70,16 @@ class Presence:
         return node in self._died
 
     def is_gone(self, node: NodeId) -> bool:
-        """Dead or away: not to be asked."""
-        return node in self._died or node in self._away
+        """Dead, away, or left for good: not to be asked."""
+        return node in self._died or node in self._away or node in self._left
+
+    def is_leaving(self, node: NodeId) -> bool:
+        """Does it hand over what it keeps, and is to be replaced without any wait?"""
+        return node in self._leaving
+
+    def has_left(self, node: NodeId) -> bool:
+        """Has it gone for good, by its own word?"""
+        return node in self._left
 
     def dead(self) -> list[NodeId]:
         """The nodes found dead and not heard of since, by id."""
@@ -80,7 +91,7 @@ class Presence:
 
     @property
     def gone_count(self) -> int:
-        return len(self._died) + len(self._away)
+        return len(self._died) + len(self._away) + len(self._left)
 
     def dead_for(self, node: NodeId) -> float | None:
         """Seconds since it was found dead; None for one that was not."""
@@ -90,9 +101,9 @@ class Presence:
     def gone_for(self, node: NodeId) -> float | None:
         """As placement sees it: the place of one that is away is kept, as if it were here.
 
-        A node whose clock is unfit was never there.
+        A node whose clock is unfit was never there, nor was one that has left.
         """
-        return inf if node in self._unfit else self.dead_for(node)
+        return inf if node in self._unfit or node in self._left else self.dead_for(node)
 
     def many_died(self, known: int) -> bool:
         """Have so many of the ``known`` died within a minute that more may follow at once?"""
@@ -113,6 +124,12 @@ class Presence:
             self._died.pop(node, None)
         now = self._clock.seconds()
         self._end_away(node)
+        self.told_departure(node, record.departure)
+        if node in self._left:
+            # Its death, if it was found dead meanwhile, is none any more: nobody waits for it.
+            self._died.pop(node, None)
+            self._away_since.pop(node, None)
+            return
         if record.away_until_seconds <= now:
             self._away_since.pop(node, None)
             return
@@ -125,6 +142,14 @@ class Presence:
         if until > now:
             self._died.pop(node, None)
             self._away[node] = self._clock.callLater(until - now, self._not_returned, node)
+
+    def told_departure(self, node: NodeId, departure: Departure) -> None:
+        """What the newest record of a node says of its leaving for good."""
+        for stage, nodes in ((Departure.LEAVING, self._leaving), (Departure.LEFT, self._left)):
+            if departure is stage:
+                nodes.add(node)
+            else:
+                nodes.discard(node)
 
     def _not_returned(self, node: NodeId) -> None:
         """Its time has passed: dead, and for so long that repair begins at once."""
@@ -155,6 +180,8 @@ class Presence:
         self._died.pop(node, None)
         self._away_since.pop(node, None)
         self._unfit.discard(node)
+        self._leaving.discard(node)
+        self._left.discard(node)
         self._end_away(node)
 
     def _end_away(self, node: NodeId) -> None:

@@ -19,7 +19,7 @@ from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, MailboxId, MessageId, NodeId
-from tace.seams import Item, KnownPeer, Put, StoreHealth, Totals, Waiting
+from tace.seams import Item, KnownPeer, KnownSeed, Put, StoreHealth, Totals, Waiting
 from tace.storage.memory import MemoryStore
 from tace.wire.fields import BlobName
 from tace.wire.objects import Blob, Envelope, Tombstone
@@ -168,6 +168,12 @@ class SimulatedStore:
     def forget_peers(self, nodes: Sequence[NodeId]) -> Deferred[None]:
         return self._write(lambda disk: disk.forget_peers(nodes))
 
+    def save_anchors(self, anchors: Sequence[KnownPeer]) -> Deferred[None]:
+        return self._write(lambda disk: disk.save_anchors(anchors))
+
+    def save_seeds(self, seeds: Sequence[KnownSeed]) -> Deferred[None]:
+        return self._write(lambda disk: disk.save_seeds(seeds))
+
     def next_boot(self, now: float) -> Deferred[int]:
         return self._write(lambda disk: disk.next_boot(now))
 
@@ -230,6 +236,12 @@ class SimulatedStore:
 
     def load_peers(self) -> Deferred[list[KnownPeer]]:
         return self._read(lambda disk: disk.load_peers())
+
+    def load_anchors(self) -> Deferred[list[KnownPeer]]:
+        return self._read(lambda disk: disk.load_anchors())
+
+    def load_seeds(self) -> Deferred[list[KnownSeed]]:
+        return self._read(lambda disk: disk.load_seeds())
 
     # -- Store: the rest -------------------------------------------------------------------------
 

@@ -14,10 +14,13 @@ from tace.config import Settings
 from tace.core import Core, build_core
 from tace.ids import NodeId
 from tace.links.service import PeerLinks
+from tace.mailbox.leave import CannotLeave
 from tace.ring.membership import Membership
 from tace.ring.pointers import Pointers
+from tace.seams import NamedSeed
 from tace.simulation.clock import VirtualClock
 from tace.simulation.disk import Disk, SimulatedStore
+from tace.simulation.names import SimulatedNames
 from tace.simulation.network import Network
 from tace.simulation.oracle import Oracle
 from tace.simulation.process import Process
@@ -49,6 +52,7 @@ class Surroundings:
 
     :param random: makes the randomness of one life of one node, from its name.
     :param commit_seconds: what a disk takes to commit.
+    :param names: what the name service answers.
     """
 
     clock: VirtualClock
@@ -56,6 +60,7 @@ class Surroundings:
     oracle: Oracle
     random: Callable[[str], Random]
     commit_seconds: float
+    names: dict[str, list[NamedSeed]]
 
 
 class SimulatedNode:
@@ -159,6 +164,7 @@ class SimulatedNode:
             random=random,
             counters=self.counters,
             software=f"tace {__version__}",
+            names=SimulatedNames(self.process, self._world.names),
         )
         self._pointers = self.core.ring.snapshot()
         self._world.oracle.lives(self.id, self.name)
@@ -195,19 +201,45 @@ class SimulatedNode:
 
         async def drain() -> None:
             await self.core.say_away()
-            await self.core.stop()
-            await self._links.close(within_seconds=DRAIN_SECONDS)
-            await self.store.close()
-            # In a turn of the world: nothing of a program ends within its own turn.
-            self._world.clock.callLater(0.0, gone)
+            await self._close(stopped)
+
+        self.process.turn(lambda: background("drain", drain()))
+        return stopped
+
+    def leave(self, *, consent: bool = False) -> Deferred[None]:
+        """Has it leave for good; fires when it has handed everything over and is gone.
+
+        :raises CannotLeave: it does not begin.
+        """
+        left: Deferred[None] = Deferred()
+        leave = self.core.leave
+        leave.when_left(lambda: background("leave", self._close(left)))
+        refused: list[CannotLeave] = []
+
+        def begin() -> None:
+            try:
+                leave.begin(consent=consent)
+            except CannotLeave as error:
+                refused.append(error)
+
+        self.process.turn(begin)
+        if refused:
+            raise refused[0]
+        return left
+
+    async def _close(self, closed: Deferred[None]) -> None:
+        """The program ends in good order, by itself."""
 
         def gone() -> None:
             if self.alive:
                 self.kill()
-                stopped.callback(None)
+                closed.callback(None)
 
-        self.process.turn(lambda: background("drain", drain()))
-        return stopped
+        await self.core.stop()
+        await self._links.close(within_seconds=DRAIN_SECONDS)
+        await self.store.close()
+        # In a turn of the world: nothing of a program ends within its own turn.
+        self._world.clock.callLater(0.0, gone)
 
     def _end(self) -> None:
         if not self.alive:

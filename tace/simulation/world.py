@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from random import Random
 
 from tace.config import Settings, default_settings
+from tace.seams import NamedSeed
 from tace.simulation.clock import VirtualClock
 from tace.simulation.disk import Disk
 from tace.simulation.history import History
@@ -52,8 +53,10 @@ class World:
             self.since,
             successors=default_settings(**self._settings).ring.successors,
         )
+        self.names: dict[str, list[NamedSeed]] = {}
+        """What the name service answers, by name."""
         self._surroundings = Surroundings(
-            self.clock, self.network, self.oracle, self._random, commit_seconds
+            self.clock, self.network, self.oracle, self._random, commit_seconds, self.names
         )
         self.nodes: list[SimulatedNode] = []
         self.people: list[Person] = []
@@ -139,6 +142,14 @@ class World:
         """Stopped in good order; it takes as long as it takes."""
         self._fault(node.name, "is told to stop")
         node.stop()
+
+    def leave(self, node: SimulatedNode) -> None:
+        """Told to leave for good; it is gone when it has handed everything over.
+
+        :raises CannotLeave: it does not begin.
+        """
+        self._fault(node.name, "is told to leave")
+        node.leave().addCallback(lambda _: self._fault(node.name, "has left"))
 
     def ring(self, count: int, *, apart_seconds: float = 1.0) -> list[SimulatedNode]:
         """So many new nodes, started one after the other."""

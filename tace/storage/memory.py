@@ -19,9 +19,12 @@ from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import ID_BYTES, Arc, MailboxId, MessageId, NodeId
 from tace.seams import (
+    MAX_ANCHORS,
+    MAX_KNOWN_SEEDS,
     Item,
     ItemState,
     KnownPeer,
+    KnownSeed,
     Put,
     StoreHealth,
     StoreState,
@@ -111,6 +114,8 @@ class MemoryStore:
         self._blobs = MemoryBlobs(lambda more: self._fits(more, CLOSED_TO_BLOBS))
         self._hints = MemoryHints()
         self._peers: dict[NodeId, KnownPeer] = {}
+        self._anchors: list[KnownPeer] = []
+        self._seeds: dict[str, KnownSeed] = {}
         self._message_keys: list[_Key] = []
         """Of envelopes and tombstones together, sorted."""
         self._record_keys: list[bytes] = []
@@ -605,6 +610,26 @@ class MemoryStore:
                 self._peers.pop(node, None)
 
         return self._do(forget)
+
+    def save_anchors(self, anchors: Sequence[KnownPeer]) -> Deferred[None]:
+        def save() -> None:
+            self._anchors = list(anchors[:MAX_ANCHORS])
+
+        return self._do(save)
+
+    def load_anchors(self) -> Deferred[list[KnownPeer]]:
+        return self._do(lambda: list(self._anchors))
+
+    def save_seeds(self, seeds: Sequence[KnownSeed]) -> Deferred[None]:
+        def save() -> None:
+            self._seeds.update((seed.address, seed) for seed in seeds)
+            kept = sorted(self._seeds.values(), key=lambda s: (-s.since_seconds, s.address))
+            self._seeds = {seed.address: seed for seed in kept[:MAX_KNOWN_SEEDS]}
+
+        return self._do(save)
+
+    def load_seeds(self) -> Deferred[list[KnownSeed]]:
+        return self._do(lambda: list(self._seeds.values()))
 
     def next_boot(self, now: float) -> Deferred[int]:
         def boot() -> int:

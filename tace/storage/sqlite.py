@@ -29,6 +29,7 @@ from tace.seams import (
     Counters,
     Item,
     KnownPeer,
+    KnownSeed,
     Put,
     StoreHealth,
     StoreState,
@@ -406,6 +407,18 @@ class SqliteStore:
 
     def forget_peers(self, nodes: Sequence[NodeId]) -> Deferred[None]:
         return self._change(lambda writes: writes.forget_peers(nodes), len(nodes))
+
+    def save_anchors(self, anchors: Sequence[KnownPeer]) -> Deferred[None]:
+        return self._change(lambda writes: writes.save_anchors(anchors), len(anchors))
+
+    def load_anchors(self) -> Deferred[list[KnownPeer]]:
+        return self._reader.ask(reads.load_anchors)
+
+    def save_seeds(self, seeds: Sequence[KnownSeed]) -> Deferred[None]:
+        return self._change(lambda writes: writes.save_seeds(seeds), len(seeds))
+
+    def load_seeds(self) -> Deferred[list[KnownSeed]]:
+        return self._reader.ask(reads.load_seeds)
 
     def next_boot(self, now: float) -> Deferred[int]:
         return self._change(lambda writes: writes.next_boot(now))

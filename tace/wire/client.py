@@ -298,7 +298,10 @@ class PositionStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StatusInfo(Message, frozen=True, array_like=True, gc=False):
-    """What anyone may know of this node. ``state``: joining, member, alone, draining, full."""
+    """What anyone may know of this node. ``state``: joining, member, alone, draining, full.
+
+    ``tried``: of a node that is alone, whom it tried to reach last, and why that failed.
+    """
 
     NUMBER = 282
     node_id: Bytes32
@@ -309,6 +312,7 @@ class StatusInfo(Message, frozen=True, array_like=True, gc=False):
     items: UInt63
     bytes: UInt63
     state: Word
+    tried: Annotated[tuple[Line, ...], msgspec.Meta(max_length=8)] = ()
 
 
 class GetStatus(Request[StatusInfo], frozen=True, array_like=True, gc=False):

@@ -37,6 +37,7 @@ class Printing(SynchronousTestCase):
                 "items": 0,
                 "bytes": 0,
                 "state": "member",
+                "tried": [],
             },
         )
 
@@ -57,6 +58,17 @@ class Printing(SynchronousTestCase):
         self.assertIn(f"node      {'01' * 32}\n", printed.getvalue())
         self.assertIn("3 items, 12,345 bytes", printed.getvalue())
         self.assertIn("abababab abababab abababab abababab and 3 more", printed.getvalue())
+
+
+    def test_alone(self) -> None:
+        """Whom it tried to reach, and why that failed; for people and for programs."""
+        lines = ("seed a.example:6512: nobody there [bold]", "name net.example: no answer")
+        status = msgspec.structs.replace(ring_statuses(1)[0], tried=lines)
+        self.assertEqual(as_json(status)["tried"], list(lines))
+        printed = io.StringIO()
+        show(status, Console(file=printed, width=20))
+        for line in lines:
+            self.assertIn(f"tried     {line}\n", printed.getvalue())
 
 
 class Failing(TestCase):

@@ -11,7 +11,8 @@ from tace.identity.keys import SigningKey
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import KIND_DEVICE_LIST, NO_DEVICE, UserRecord
 from tace.ids import Arc
-from tace.mailbox.handoff import BATCH_ITEMS, TURN_SECONDS
+from tace.mailbox.bringing import BATCH_ITEMS
+from tace.mailbox.handoff import TURN_SECONDS
 from tace.seams import HINT_SECONDS, Item, ItemState
 from tace.wire.fields import PutResult, TombstoneField
 from tace.wire.objects import Envelope, Tombstone

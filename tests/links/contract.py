@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.defer import Deferred
 
 from tace.errors import (
+    AnotherNode,
     InternalError,
     LinkLost,
     Quota,
@@ -319,7 +320,7 @@ class LinksContract(_Case):
     def test_introduce_to_somebody_else(self) -> None:
         """Another node than the one that was named is no link."""
         first, second, _ = self.make_nodes([{}, {}, {}])
-        self.failure(first.links.introduce(f"{second.address}#{NOBODY.hex()}"), LinkLost)
+        self.failure(first.links.introduce(f"{second.address}#{NOBODY.hex()}"), AnotherNode)
         self.assertFalse(first.links.is_up(second.node))
 
     def test_introduce_to_nobody(self) -> None:

@@ -21,7 +21,7 @@ from tace.ring.liveness import (
 )
 from tace.ring.suspicion import VOUCHED_SECONDS
 from tace.wire.fields import MemberField
-from tace.wire.peer import Accused, ProbeFor
+from tace.wire.peer import Accused, Ping, ProbeFor
 from tests.network import MemoryNetwork, TestNode
 
 
@@ -108,6 +108,25 @@ class VerdictTests(LivenessTestCase):
             self.only_these_two_are_cut()
         self.assertTrue(self.holds_for_dead(self.one, self.other))
 
+    def test_a_silent_link_is_no_sign_of_life(self) -> None:
+        """It lost its power: nobody told us, and the link seems to be up."""
+        for node in (self.one, *self.rest):
+            self.network.cut.add(frozenset((node.id, self.other.id)))
+        self.assertTrue(self.one.raw_links.is_up(self.other.id))
+        self.one.core.liveness.look_for(self.other.id)
+        self.network.run(5.0)
+        self.assertTrue(self.holds_for_dead(self.one, self.other))
+
+    def test_who_dials_meanwhile_lives(self) -> None:
+        """It could not be reached, and has reached us."""
+        self.network.partition([self.one.id], [self.other.id])
+        self.one.core.liveness.look_for(self.other.id, failures=1)
+        self.network.cut.clear()
+        self.other.core.links.call(self.one.id, Ping())
+        self.network.run(5.0)
+        self.assertFalse(self.one.core.liveness.shuns(self.other.id))
+        self.assertFalse(self.holds_for_dead(self.one, self.other))
+
     def test_the_way_is_open_again(self) -> None:
         """And the pointers come back."""
         self.only_these_two_are_cut()
@@ -126,7 +145,7 @@ class VerdictTests(LivenessTestCase):
         """A loss of very many is looked at in parts."""
         core = self.one.core
         node = self.other.id
-        core.liveness._under_way.update((n.to_bytes(32), None) for n in range(MAX_UNDER_WAY))
+        core.liveness._under_way.update((n.to_bytes(32), False) for n in range(MAX_UNDER_WAY))
         core.liveness.unreachable(node)
         self.assertFalse(core.liveness.is_suspect(node))
 

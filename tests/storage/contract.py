@@ -19,6 +19,7 @@ from tests.storage.objects import (
     NOW,
     Letter,
     at,
+    known_seed,
     letter,
     mailbox,
     peer,
@@ -675,6 +676,33 @@ class StoreContract(_Case):
         peers = [peer(n, float(n)) for n in range(1100)]
         self.result(self.store.save_peers(peers))
         self.assertEqual(self.result(self.store.load_peers()), peers[:-1025:-1])
+
+    def test_anchors_are_replaced_in_order(self) -> None:
+        """At most four, in the order they were given in; the book of peers is another one."""
+        anchors = [peer(n, float(n)) for n in (3, 1, 4, 2, 5)]
+        self.assertEqual(self.result(self.store.load_anchors()), [])
+        self.result(self.store.save_anchors(anchors))
+        self.assertEqual(self.result(self.store.load_anchors()), anchors[:4])
+        self.result(self.store.save_anchors(anchors[3:]))
+        self.assertEqual(self.result(self.store.load_anchors()), anchors[3:])
+        self.assertEqual(self.result(self.store.load_peers()), [])
+        self.result(self.store.save_anchors([]))
+        self.assertEqual(self.result(self.store.load_anchors()), [])
+
+    def test_who_answered_at_a_seed_is_remembered(self) -> None:
+        """One node for each address; another takes its place when it is told so."""
+        one, two = known_seed(1, 10.0), known_seed(2, 20.0, node=2)
+        self.result(self.store.save_seeds([one, two]))
+        self.assertEqual(self.result(self.store.load_seeds()), [two, one])
+        other = known_seed(1, 30.0, node=9)
+        self.result(self.store.save_seeds([other]))
+        self.assertEqual(self.result(self.store.load_seeds()), [other, two])
+
+    def test_only_so_many_seeds_are_remembered(self) -> None:
+        """Those met longest ago go."""
+        seeds = [known_seed(n, float(n)) for n in range(300)]
+        self.result(self.store.save_seeds(seeds))
+        self.assertEqual(self.result(self.store.load_seeds()), seeds[:-257:-1])
 
     def test_every_boot_is_higher(self) -> None:
         """The clock's seconds, unless that would not be more than last time."""

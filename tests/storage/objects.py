@@ -9,7 +9,7 @@ from tace.identity.keys import SEED_BYTES, SigningKey
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import KIND_DEVICE, UserRecord
 from tace.ids import KIND_CONTACTS, MailboxId, digest, mailbox_id
-from tace.seams import Item, ItemState, KnownPeer
+from tace.seams import Item, ItemState, KnownPeer, KnownSeed
 from tace.wire.objects import (
     BLOB_BYTES,
     CHUNK_BYTES,
@@ -112,3 +112,7 @@ def blob(number: int, *, lives_hours: int = 24, stamp_target: int = 0) -> Blob:
 def peer(number: int, heard: float, *, record_bytes: int = 100) -> KnownPeer:
     node = digest(b"test peer", number.to_bytes(8))
     return KnownPeer(node, (b"record %d" % number).ljust(record_bytes), heard)
+
+
+def known_seed(number: int, since: float, *, node: int = 0) -> KnownSeed:
+    return KnownSeed(f"seed{number}.example:6512", digest(b"test peer", node.to_bytes(8)), since)

@@ -32,6 +32,7 @@ from tests.storage.objects import (
     Letter,
     at,
     blob,
+    known_seed,
     letter,
     mailbox,
     peer,
@@ -225,6 +226,16 @@ class Stores(RuleBasedStateMachine):
     def forget_a_peer(self, number: int) -> None:
         self.same(lambda store: store.forget_peers([peer(number, 0.0).node]))
         self.same(lambda store: store.load_peers())
+
+    @rule(numbers=st.lists(st.integers(0, 5), unique=True))
+    def choose_anchors(self, numbers: list[int]) -> None:
+        self.same(lambda store: store.save_anchors([peer(number, 0.0) for number in numbers]))
+        self.same(lambda store: store.load_anchors())
+
+    @rule(number=st.integers(0, 3), since=st.integers(0, 3))
+    def meet_a_seed(self, number: int, since: int) -> None:
+        self.same(lambda store: store.save_seeds([known_seed(number, float(since))]))
+        self.same(lambda store: store.load_seeds())
 
     @rule()
     def boot(self) -> None:

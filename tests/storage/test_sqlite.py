@@ -299,8 +299,8 @@ class ReadTests(_Files):
         size = self.path.stat().st_size
         with self.path.open("r+b") as file:
             # Behind the schema and the few pages that opening reads.
-            file.seek(20 * 4096)
-            file.write(b"\xff" * (size - 20 * 4096))
+            file.seek(40 * 4096)
+            file.write(b"\xff" * (size - 40 * 4096))
         store = self.open()
         ids = [letter(n).envelope.id for n in range(200)]
         with self.assertRaisesRegex(StoreError, "malformed"):

@@ -145,6 +145,16 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """``leave n03``: for good, one after the other; each has handed over everything and is gone."""
+
+    who: Who
+
+    def play(self, stage: Stage) -> None:
+        stage.leave(self.who.choose(stage, stage.world.living))
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """``start all``: of those that are down."""
 

@@ -196,6 +196,7 @@ VERBS: dict[str, Callable[[_Words], c.Command]] = {
     "run": lambda words: c.Run(words.number("how long")),
     "kill": _kill,
     "stop": lambda words: c.Stop(words.who()),
+    "leave": lambda words: c.Leave(words.who()),
     "start": lambda words: c.Start(words.who()),
     "stall": _stall,
     "skew": _skew,

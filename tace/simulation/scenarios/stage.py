@@ -8,6 +8,7 @@ from random import Random
 from typing import Protocol
 
 from tace.errors import TaceError
+from tace.mailbox.leave import CannotLeave
 from tace.seams import Totals
 from tace.simulation.ledger import Letter
 from tace.simulation.node import SimulatedNode
@@ -24,6 +25,8 @@ APART_SECONDS = 0.25
 ORDER_SECONDS = 30.0
 """After a network is whole again there is one ring, where nothing else is asked."""
 FORM_SECONDS = 120.0
+LEAVE_SECONDS = 120.0
+"""A node that is told to leave has handed everything over by then."""
 FILLED_PER_SECOND = 50.0
 COME_SECONDS = 60.0
 """What is stored is with a reader by then."""
@@ -305,6 +308,21 @@ class Stage:
         self.step(f"{len(nodes)} of {len(self.world.living)} {how}")
         for node in nodes:
             self.world.kill(node, power=power, wipe=wipe)
+
+    def leave(self, nodes: Sequence[SimulatedNode]) -> None:
+        """One after the other leaves for good, and is gone."""
+        for node in nodes:
+            self.step(f"{node.name} leaves", LEAVE_SECONDS)
+            try:
+                self.world.leave(node)
+            except CannotLeave as error:
+                self.promise(False, f"{node.name} does not leave: {error}")
+                continue
+            if not self.run_until(lambda node=node: not node.alive, LEAVE_SECONDS):
+                waiting = node.core.leave.standing.progress.waiting
+                self.promise(
+                    False, f"{node.name} is still here after {LEAVE_SECONDS:g} s: {waiting}"
+                )
 
     def start(self, nodes: Sequence[SimulatedNode]) -> None:
         """All of them in the same instant, with what is on their disks."""

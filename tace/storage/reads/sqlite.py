@@ -18,7 +18,16 @@ from tace.errors import Malformed, Refusal, StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import ID_BYTES, Arc, MailboxId, MessageId
-from tace.seams import Item, ItemState, KnownPeer, Totals, Waiting
+from tace.seams import (
+    MAX_ANCHORS,
+    MAX_KNOWN_SEEDS,
+    Item,
+    ItemState,
+    KnownPeer,
+    KnownSeed,
+    Totals,
+    Waiting,
+)
 from tace.storage.rules import MAX_PEERS, hour_of, tombstone_hour_of
 from tace.storage.schema.sqlite import DAMAGE
 from tace.wire.objects import Envelope, Tombstone
@@ -313,3 +322,18 @@ def load_peers(database: sqlite3.Connection) -> list[KnownPeer]:
         (MAX_PEERS,),
     )
     return [KnownPeer(*row) for row in rows.fetchall()]
+
+
+def load_anchors(database: sqlite3.Connection) -> list[KnownPeer]:
+    rows = database.execute(
+        "SELECT node, record, last_heard FROM anchor ORDER BY rank LIMIT ?", (MAX_ANCHORS,)
+    )
+    return [KnownPeer(*row) for row in rows.fetchall()]
+
+
+def load_seeds(database: sqlite3.Connection) -> list[KnownSeed]:
+    rows = database.execute(
+        "SELECT address, node, since FROM seed ORDER BY since DESC, address LIMIT ?",
+        (MAX_KNOWN_SEEDS,),
+    )
+    return [KnownSeed(*row) for row in rows.fetchall()]

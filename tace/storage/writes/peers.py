@@ -1,11 +1,11 @@
-"""What changes the address book, and the number of the boot."""
+"""What changes the address book, its anchors and seeds, and the number of the boot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tace.ids import NodeId
-from tace.seams import KnownPeer
+from tace.seams import MAX_ANCHORS, MAX_KNOWN_SEEDS, KnownPeer, KnownSeed
 from tace.storage.reads.sqlite import Database
 from tace.storage.rules import MAX_PEERS
 
@@ -29,6 +29,34 @@ def save_peers(database: Database, peers: Sequence[KnownPeer]) -> None:
 
 def forget_peers(database: Database, nodes: Sequence[NodeId]) -> None:
     database.executemany("DELETE FROM peer WHERE node = ?", [(node,) for node in nodes])
+
+
+def save_anchors(database: Database, anchors: Sequence[KnownPeer]) -> None:
+    """These and no others, in this order."""
+    database.execute("DELETE FROM anchor")
+    database.executemany(
+        "INSERT INTO anchor (rank, node, record, last_heard) VALUES (?, ?, ?, ?)",
+        [
+            (rank, anchor.node, anchor.record, anchor.last_heard_seconds)
+            for rank, anchor in enumerate(anchors[:MAX_ANCHORS], 1)
+        ],
+    )
+
+
+def save_seeds(database: Database, seeds: Sequence[KnownSeed]) -> None:
+    """Those first met longest ago go where there are too many."""
+    database.executemany(
+        """
+        INSERT INTO seed (address, node, since) VALUES (?, ?, ?)
+        ON CONFLICT (address) DO UPDATE SET node = excluded.node, since = excluded.since
+        """,
+        [(seed.address, seed.node, seed.since_seconds) for seed in seeds],
+    )
+    database.execute(
+        "DELETE FROM seed WHERE seq IN "
+        "(SELECT seq FROM seed ORDER BY since DESC, address LIMIT -1 OFFSET ?)",
+        (MAX_KNOWN_SEEDS,),
+    )
 
 
 def next_boot(database: Database, now: float) -> int:

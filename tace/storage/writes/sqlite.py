@@ -16,7 +16,7 @@ from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import NodeId
-from tace.seams import Item, KnownPeer, Put, StoreHealth, StoreState
+from tace.seams import Item, KnownPeer, KnownSeed, Put, StoreHealth, StoreState
 from tace.storage.rules import FULL, STORED, Quotas, hour_of, tombstone_hour_of
 from tace.storage.schema.sqlite import DAMAGE, PAGE_BYTES
 from tace.storage.writes import hints, peers
@@ -310,6 +310,12 @@ class Writes:
 
     def forget_peers(self, nodes: Sequence[NodeId]) -> None:
         peers.forget_peers(self._database, nodes)
+
+    def save_anchors(self, anchors: Sequence[KnownPeer]) -> None:
+        peers.save_anchors(self._database, anchors)
+
+    def save_seeds(self, seeds: Sequence[KnownSeed]) -> None:
+        peers.save_seeds(self._database, seeds)
 
     def next_boot(self, now: float) -> int:
         return peers.next_boot(self._database, now)

@@ -232,7 +232,10 @@ export type NetworkInfo = MessageOf<typeof NetworkInfo>;
 
 export const GetNetwork = request("GetNetwork", 281, {}, NetworkInfo);
 
-/** What anyone may know of this node. `state`: joining, member, alone, draining, full. */
+/**
+ * What anyone may know of this node. `state`: joining, member, alone, draining, full. `tried`: of a
+ * node that is alone, whom it tried to reach last, and why that failed.
+ */
 export const StatusInfo = message("StatusInfo", 282, {
   nodeId: bytes32,
   networkId: bytes32,
@@ -245,6 +248,7 @@ export const StatusInfo = message("StatusInfo", 282, {
   items: u63,
   bytes: u63,
   state: word,
+  tried: optional(list(line, 8), []),
 });
 export type StatusInfo = MessageOf<typeof StatusInfo>;
 
