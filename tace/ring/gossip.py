@@ -107,6 +107,8 @@ class Gossip:
             if record is not None and record.node_id != self._membership.own:
                 self._heard[record.node_id] = peer.last_heard_seconds
                 self._membership.take_in(record)
+                # News to this program, and to nobody else.
+                self._rumours.end(record.node_id)
                 found.append(record)
         return found
 

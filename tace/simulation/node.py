@@ -116,6 +116,10 @@ class SimulatedNode:
     def is_member(self) -> bool:
         return self.alive and self.core.ring.joined
 
+    def twin(self, surroundings: Surroundings) -> SimulatedNode:
+        """The same machine in another world, with an empty disk; not started."""
+        return SimulatedNode(self.name, self.host, self._key, self.settings, surroundings, Disk())
+
     # -- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from random import Random
 
 from tace.config import Settings, default_settings
-from tace.seams import NamedSeed
+from tace.identity.node_record import NodeRecord
+from tace.seams import KnownPeer, NamedSeed
 from tace.simulation.clock import VirtualClock
 from tace.simulation.disk import Disk
 from tace.simulation.history import History
@@ -21,6 +22,8 @@ from tace.storage.memory import MemoryStore
 
 SEEDS_PER_NODE = 3
 LOOK_SECONDS = 1.0
+BOOTED_SECONDS = 0.05
+"""A node has signed its record by then."""
 
 
 class World:
@@ -166,6 +169,37 @@ class World:
         for node in added:
             self.start(node)
         return added
+
+    def acquainted(self, count: int) -> list[SimulatedNode]:
+        """So many new nodes that know each other from before, started in the same instant.
+
+        Each has on its disk the record that every other one signs when it starts, so none of them
+        is news to anybody. They take their places on the ring as after any start.
+        """
+        added = [self.add_node() for _ in range(count)]
+        peers = [
+            KnownPeer(record.node_id, record.encoded, self.clock.seconds())
+            for record in self._first_records(added)
+        ]
+        for number, node in enumerate(added):
+            node.disk.content.save_peers(peers[:number] + peers[number + 1 :])
+        for node in added:
+            self.start(node)
+        return added
+
+    def _first_records(self, nodes: Sequence[SimulatedNode]) -> list[NodeRecord]:
+        """What these nodes would say of themselves if they were started now.
+
+        The same machines are started at the same time in a world of their own, without a network.
+        """
+        elsewhere = World(self.seed, self._settings)
+        elsewhere.run_for(self.since())
+        twins = [node.twin(elsewhere._surroundings) for node in nodes]
+        for twin in twins:
+            elsewhere.network.power_off(twin.host)
+            twin.start()
+        elsewhere.run_for(BOOTED_SECONDS)
+        return [twin.core.membership.current for twin in twins]
 
     def partition(self, *groups: Sequence[SimulatedNode]) -> None:
         """Nothing gets from one group to another, until :meth:`heal`."""

@@ -76,6 +76,26 @@ class SpreadingTests(GossipTestCase):
         self.assertEqual(len(one.core.gossip._rumours), 0)
 
 
+class RememberedTests(GossipTestCase):
+    """What a node knows from last time."""
+
+    def test_is_told_to_nobody(self) -> None:
+        """Who starts again has nothing new to say but of itself."""
+        self.network = MemoryNetwork(seed=24)
+        nodes = self.network.ring(5)
+        self.network.run(SAVE_SECONDS + 1.0)
+        nodes[1].kill()
+        self.network.run(5.0)
+        again = nodes[1].again()
+        known = again.core.membership
+        self.network.run(0.1)
+        self.assertEqual(len(known.table), 5)
+        told = [
+            record.node_id for record in known.table if record.encoded in again.core.gossip._rumours
+        ]
+        self.assertLessEqual(set(told), {again.id})
+
+
 class ExchangeTests(GossipTestCase):
     """Comparing memberships with somebody who lies."""
 

@@ -13,7 +13,7 @@ ROLLING_REPAIRS = 20
 
 def rolling_half(stage: Stage, parameters: Parameters) -> None:
     """Half of them are wiped, in twenty groups; all copies are there again before the next."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.fill(parameters.people, parameters.letters, parameters.per_second)
     stage.copies_within(COPIES_SECONDS)
     half = parameters.nodes // 2
@@ -28,7 +28,7 @@ def rolling_half(stage: Stage, parameters: Parameters) -> None:
 
 def two_bursts(stage: Stage, parameters: Parameters) -> None:
     """A quarter is wiped, and as many again when the first should be repaired."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.fill(parameters.people, parameters.letters, parameters.per_second)
     stage.copies_within(COPIES_SECONDS)
     for _ in range(2):

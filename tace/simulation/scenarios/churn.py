@@ -24,7 +24,7 @@ LOOK_SECONDS = 5.0
 
 def churn(stage: Stage, parameters: Parameters) -> None:
     """Sessions around a median, for so long; then the ring must come to rest."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.load.add(parameters.people, away=parameters.people // 2)
     stage.load.begin(parameters.per_second)
     kind = "heavy-tailed" if parameters.heavy_tailed else "Poisson"

@@ -15,7 +15,7 @@ COPIES_SECONDS = 120.0
 
 def flapping_link(stage: Stage, parameters: Parameters) -> None:
     """A tenth as many ways as there are nodes flap; everybody lives, and nobody may be lost."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.load.add(parameters.people, away=parameters.people // 2)
     stage.load.begin(parameters.per_second)
     pairs = [stage.choose(2) for _ in range(max(1, int(parameters.nodes * FLAPPING_PAIRS)))]

@@ -16,7 +16,7 @@ one run of some hundred messages may be less lucky than the mean of twenty."""
 
 
 def _fill(stage: Stage, parameters: Parameters) -> None:
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.fill(parameters.people, parameters.letters, parameters.per_second)
     stage.run_for(5.0)
     stage.copies_within(COPIES_SECONDS)

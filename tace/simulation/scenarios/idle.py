@@ -11,7 +11,7 @@ MOST_BYTES_PER_SECOND = 2000.0
 
 def idle(stage: Stage, parameters: Parameters) -> None:
     """A ring that is ideal, given time to come to rest, and then measured."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.step("comes to rest", REST_SECONDS)
     stage.run_for(REST_SECONDS)
     stage.step("nothing happens", parameters.seconds)

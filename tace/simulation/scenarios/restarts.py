@@ -16,7 +16,7 @@ MOVED = "repaired_items_total"
 
 def restart_all(stage: Stage, parameters: Parameters) -> None:
     """All are killed in one instant, and start again in one instant."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.fill(parameters.people, parameters.letters, parameters.per_second)
     stage.run_for(5.0)
     stage.world.oracle.expect_disorder(DOWN_SECONDS + ORDER_SECONDS)
@@ -30,7 +30,7 @@ def restart_all(stage: Stage, parameters: Parameters) -> None:
 
 def rolling_restart(stage: Stage, parameters: Parameters) -> None:
     """One after the other is stopped in good order and started, under load; no data moves."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.fill(parameters.people, parameters.letters, parameters.per_second)
     stage.copies_within(COPIES_SECONDS)
     before = moved(stage)

@@ -19,7 +19,7 @@ COPIES_SECONDS = 60.0
 
 def slow_nodes(stage: Stage, parameters: Parameters) -> None:
     """They live, and hardly any of them may be called dead."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.load.add(parameters.people, away=parameters.people // 2)
     stage.load.begin(parameters.per_second)
     network = stage.world.network

@@ -11,7 +11,7 @@ COPIES_SECONDS = 60.0
 
 def split(stage: Stage, parameters: Parameters) -> None:
     """In so many parts for so long, under load; nothing that any part called stored is lost."""
-    stage.form(parameters.nodes)
+    stage.stand(parameters.nodes)
     stage.load.add(parameters.people, away=parameters.people // 2)
     stage.load.begin(parameters.per_second)
     stage.run_for(5.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -223,10 +224,27 @@ class Stage:
             self.world.start(added[-1])
             # The others join once there is something to join.
             self.run_for(apart_seconds if number else 1.0)
-        if not self.run_until(lambda: self.watch.ideal_after_seconds is not None, FORM_SECONDS):
+        self._formed()
+        return added
+
+    def stand(self, count: int) -> list[SimulatedNode]:
+        """So many nodes that know each other from before, and the ring they make is ideal.
+
+        For what happens to a ring that stands; how it grew costs more than all the rest.
+        """
+        self.step(f"a ring of {count} starts")
+        added = self.world.acquainted(count)
+        self._formed()
+        return added
+
+    def _formed(self) -> None:
+        def stands() -> bool:
+            members = all(node.is_member for node in self.world.living)
+            return members and self.watch.ideal_after_seconds is not None
+
+        if not self.run_until(stands, FORM_SECONDS):
             self.ideal_within(FORM_SECONDS)
         self.watch.measure_from_now()
-        return added
 
     def fill(self, people: int, letters: int, per_second: float) -> None:
         """People who write and read, and so many messages to as many others, who are away.
@@ -318,7 +336,7 @@ class Stage:
             except CannotLeave as error:
                 self.promise(False, f"{node.name} does not leave: {error}")
                 continue
-            if not self.run_until(lambda node=node: not node.alive, LEAVE_SECONDS):
+            if not self.run_until(partial(_is_down, node), LEAVE_SECONDS):
                 waiting = node.core.leave.standing.progress.waiting
                 self.promise(
                     False, f"{node.name} is still here after {LEAVE_SECONDS:g} s: {waiting}"
@@ -392,3 +410,7 @@ class Stage:
             for message, letter in self.world.ledger.letters.items()
             if letter.stored is not None and letter.delivered is None
         }
+
+
+def _is_down(node: SimulatedNode) -> bool:
+    return not node.alive
