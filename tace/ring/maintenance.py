@@ -304,7 +304,8 @@ class RingMaintenance:
             (_place(ring.predecessor), *self._hints_between(index, successor)),
             is_dead=self._is_gone,
         )
-        heard = await self._first_to_answer([place for place in nearer if self._stands(place)])
+        nearer = [place for place in nearer if self._stands(place)]
+        heard = await self._first_to_answer(nearer, joined=True)
         if heard is not None and self._is_nearer(index, heard[0]):
             self._adopt(index, *heard)
             successor, ring = heard
@@ -345,13 +346,19 @@ class RingMaintenance:
             self._counters.count("pointer_changes_total", pointer="successor")
             self._settled = False
 
-    async def _first_to_answer(self, places: Sequence[Place]) -> tuple[Place, Ring] | None:
-        """The first of these, in their order, that answers; all are asked at once."""
+    async def _first_to_answer(
+        self, places: Sequence[Place], *, joined: bool = False
+    ) -> tuple[Place, Ring] | None:
+        """The first of these, in their order, that answers; all are asked at once.
+
+        :param joined: only one that has successors itself: who joins through another that is only
+            joining hangs in the air with it.
+        """
         answers = deque(Deferred.fromCoroutine(self._ask(place)) for place in places)
         try:
             for place in places:
                 ring = await answers.popleft()
-                if ring is not None:
+                if ring is not None and (ring.successors or not joined):
                     return place, ring
             return None
         finally:
@@ -418,11 +425,14 @@ class RingMaintenance:
         ]
         others = [place for place in places if place.node != self._own]
         nearest = others[:MAX_STEPS_PER_ROUND]
-        for start in range(0, len(nearest), ASKED_AT_ONCE):
-            heard = await self._first_to_answer(nearest[start : start + ASKED_AT_ONCE])
-            if heard is not None:
-                self._adopt(index, *heard)
-                return
+        # In a network that starts as a whole nobody has joined anything.
+        for joined in (True, False):
+            for start in range(0, len(nearest), ASKED_AT_ONCE):
+                asked = nearest[start : start + ASKED_AT_ONCE]
+                heard = await self._first_to_answer(asked, joined=joined)
+                if heard is not None:
+                    self._adopt(index, *heard)
+                    return
         heard = await self._first_to_answer([*places[:1], own])
         if heard is not None:
             self._adopt(index, *heard)

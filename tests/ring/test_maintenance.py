@@ -183,7 +183,8 @@ class LyingTests(MaintenanceTestCase):
 
         async def gullible(ring: RingMaintenance, place: Place) -> Ring | None:
             answer = await real(ring, place)
-            return answer or Ring(place.number, True, b"", successors=())
+            claimed = (PlaceField(ring.snapshot()[0].place.node, 0),)
+            return answer or Ring(place.number, True, b"", successors=claimed)
 
         self.patch(RingMaintenance, "_ask", gullible)
         self.patch(RingMaintenance, "_stands", lambda ring, place: True)
@@ -268,6 +269,30 @@ class BusyTests(MaintenanceTestCase):
         self.liar.raw_links._procedures = honest
         self.disturb()
         return kept
+
+
+class JoiningTests(MaintenanceTestCase):
+    """Through whom a node joins."""
+
+    def test_not_through_one_that_has_not_joined(self) -> None:
+        """It stands nearer and answers, and leads nowhere."""
+        pointers, _ = nearer_place(self.node, self.liar)
+        head = pointers.successor
+        assert head is not None
+        self.answer_with(lambda ring: Ring(ring.index, False, b""))
+        ring = self.node.core.ring
+        self.assertIsNone(self.first_joined(ring, [head]))
+        others = [place for each in ring.snapshot() for place in each.successors]
+        joined = next(place for place in others if place.node not in (self.liar.id, self.node.id))
+        found = self.first_joined(ring, [head, joined])
+        assert found is not None
+        self.assertEqual(found[0], joined)
+
+    def first_joined(self, ring: RingMaintenance, places: list[Place]) -> tuple[Place, Ring] | None:
+        ring._heard.clear()
+        work = Deferred.fromCoroutine(ring._first_to_answer(places, joined=True))
+        found: tuple[Place, Ring] | None = self.network.result(work)
+        return found
 
 
 class NotifyTests(MaintenanceTestCase):

@@ -233,8 +233,11 @@ class Stage:
         For what happens to a ring that stands; how it grew costs more than all the rest.
         """
         self.step(f"a ring of {count} starts")
+        # Nobody has joined anything yet, so there is no ring to join.
+        self.world.oracle.expect_disorder(FORM_SECONDS)
         added = self.world.acquainted(count)
         self._formed()
+        self.world.oracle.order_within(0.0)
         return added
 
     def _formed(self) -> None:
@@ -327,20 +330,26 @@ class Stage:
         for node in nodes:
             self.world.kill(node, power=power, wipe=wipe)
 
-    def leave(self, nodes: Sequence[SimulatedNode]) -> None:
-        """One after the other leaves for good, and is gone."""
+    def leave(self, nodes: Sequence[SimulatedNode], *, seconds: float | None = None) -> None:
+        """One after the other leaves for good, and is gone.
+
+        :param seconds: let so much time pass for each, however soon it is gone; without it, the
+            next one follows at once.
+        """
         for node in nodes:
-            self.step(f"{node.name} leaves", LEAVE_SECONDS)
+            bound = LEAVE_SECONDS if seconds is None else seconds
+            self.step(f"{node.name} leaves", bound)
             try:
                 self.world.leave(node)
             except CannotLeave as error:
                 self.promise(False, f"{node.name} does not leave: {error}")
                 continue
-            if not self.run_until(partial(_is_down, node), LEAVE_SECONDS):
-                waiting = node.core.leave.standing.progress.waiting
-                self.promise(
-                    False, f"{node.name} is still here after {LEAVE_SECONDS:g} s: {waiting}"
-                )
+            if seconds is None:
+                self.run_until(partial(_is_down, node), bound)
+            else:
+                self.run_for(bound)
+            waiting = node.core.leave.standing.progress.waiting
+            self.promise(not node.alive, f"{node.name} is still here after {bound:g} s: {waiting}")
 
     def start(self, nodes: Sequence[SimulatedNode]) -> None:
         """All of them in the same instant, with what is on their disks."""
