@@ -132,8 +132,8 @@ class LocalToo:
     def up(self) -> Collection[NodeId]:
         return self._links.up()
 
-    def introduce(self, address: str) -> Deferred[NodeRecord]:
-        return self._links.introduce(address)
+    def introduce(self, address: str, *, name: str = "") -> Deferred[NodeRecord]:
+        return self._links.introduce(address, name=name)
 
     def pin(self, nodes: Collection[NodeId]) -> None:
         self._links.pin(nodes)

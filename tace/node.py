@@ -95,10 +95,11 @@ class Node(MultiService):
         MultiService.privilegedStartService(self)
         data_dir = _open_directory(self.settings.node.data_dir)
         check_not_left(data_dir)
-        self._clear_control(data_dir)
         key = _load_identity(data_dir / "identity.pem")
         self._store = self._open_store(data_dir)
         try:
+            # This directory is this node's alone by now: what lies there is from an earlier one.
+            self._clear_control(data_dir)
             self._open_sockets(key)
         except BaseException:
             self._close_half_open()
@@ -153,8 +154,8 @@ class Node(MultiService):
         self._must_start(self._links.start())
         self.peer_port = self._links.port
         self._start_gateway()
-        self._start_metrics()
         self._start_control()
+        self._start_metrics()
         self.core.leave.when_left(self._left)
         self.core.membership.describe(
             replace(

@@ -73,11 +73,15 @@ class Links(Protocol):
     def up(self) -> Collection[NodeId]:
         """Every node a verified link is open to, in a stable order."""
 
-    def introduce(self, address: str) -> Deferred[NodeRecord]:
+    def introduce(self, address: str, *, name: str = "") -> Deferred[NodeRecord]:
         """Dial ``host:port`` or ``host:port#node_id_hex`` of a node not yet known.
 
         Succeeds with its record once the link is verified.
-        :raises LinkLost: nobody there, or not the node that was named.
+
+        :param name: the host name under which the address was found: in a private network the
+            certificate there must be for that name. Empty: for the host of the address.
+        :raises AnotherNode: it is not the node that was named.
+        :raises LinkLost: nobody there.
         """
 
     def pin(self, nodes: Collection[NodeId]) -> None:
@@ -219,6 +223,11 @@ class View(Protocol):
 
     def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
         """The arcs whose keys this node keeps, in ring order."""
+
+    @property
+    def many_came(self) -> bool:
+        """Have so many nodes come, or come back, within a minute that others than those who keep a
+        key now may hold what is kept there?"""
 
     def is_dead(self, node: NodeId) -> bool:
         """Is it not to be asked: found dead and not heard of since, or away by its own word?"""

@@ -312,7 +312,7 @@ class MemoryLinks:
 
     # -- messages --------------------------------------------------------------------------------
 
-    def introduce(self, address: str) -> Deferred[NodeRecord]:
+    def introduce(self, address: str, *, name: str = "") -> Deferred[NodeRecord]:
         node = self._network.addresses.get(address.partition("#")[0])
         pin = bytes.fromhex(address.partition("#")[2])
         if node is not None and pin not in (b"", node):

@@ -107,13 +107,14 @@ class Dialler:
         self._needs = needs
         self._endpoint = endpoint
 
-    async def dial(self, address: Address) -> Link:
+    async def dial(self, address: Address, name: str = "") -> Link:
         """A link that is up.
 
+        :param name: whom a certificate must be for, if that is not the host of the address.
         :raises LinkLost: nobody there, or not who it must be; the text says which.
         :raises LocalExhaustion: it could not be tried.
         """
-        link = Link(self._needs, Dialled(address.host, address.node))
+        link = Link(self._needs, Dialled(name or address.host, address.node))
         factory = LinkTlsFactory(
             self._needs.tls, True, _LinkFactory(lambda: link), self._needs.clock
         )

@@ -63,7 +63,7 @@ class LinkNeeds:
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
-    """Where a link was dialled, and whom it must reach (None: whoever is there)."""
+    """For which host a link was dialled, and whom it must reach (None: whoever is there)."""
 
     host: str
     node: NodeId | None

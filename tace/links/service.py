@@ -189,8 +189,8 @@ class PeerLinks:
     def up(self) -> Collection[NodeId]:
         return tuple(self._pool.links)
 
-    def introduce(self, address: str) -> Deferred[NodeRecord]:
-        introduced = Deferred.fromCoroutine(self._introduce(address))
+    def introduce(self, address: str, *, name: str = "") -> Deferred[NodeRecord]:
+        introduced = Deferred.fromCoroutine(self._introduce(address, name))
         self._introductions.add(introduced)
 
         def forget(result: NodeRecord | Failure) -> NodeRecord | Failure:
@@ -245,14 +245,14 @@ class PeerLinks:
             introduction.cancel()
         await self._pool.drain(within_seconds)
 
-    async def _introduce(self, address: str) -> NodeRecord:
+    async def _introduce(self, address: str, name: str) -> NodeRecord:
         try:
             wanted = parse_address(address)
         except ValueError as error:
             raise LinkLost(str(error)) from error
         link = self._pool.links.get(wanted.node) if wanted.node is not None else None
         if link is None:
-            link = await self._dialler.dial(wanted)
+            link = await self._dialler.dial(wanted, name)
         assert link.peer is not None
         return link.peer.record
 

@@ -19,7 +19,8 @@ from tace.mailbox.blobs import BlobReplica
 from tace.mailbox.reconcile import BEFORE_FIRST, before
 from tace.mailbox.rounds import ComparisonRounds
 from tace.mailbox.rules import AdmissionRules
-from tace.seams import Counters, Links, Store, View
+from tace.mailbox.under_way import UnderWay
+from tace.seams import Counters, Item, ItemState, Links, Store, View
 from tace.wire.fields import MAX_LISTED, BlobName
 from tace.wire.objects import Blob
 from tace.wire.peer import FetchBlob, ListBlobs
@@ -30,6 +31,8 @@ MAX_REFUSED_REMEMBERED = 4096
 """Blobs that this node would not keep, remembered so as not to be fetched again."""
 MAX_FRUITLESS = 64
 """Blobs that a peer may list in one pull and then not bring; more, and it invents them."""
+
+OTHERS = "brought by another"
 
 
 class BlobRepair:
@@ -60,6 +63,7 @@ class BlobRepair:
         self._counters = counters
         self._rules = rules
         self._refused: dict[BlobName, None] = {}
+        self._under_way = UnderWay()
         self._rounds = ComparisonRounds(
             "blobs",
             self.pull,
@@ -96,15 +100,15 @@ class BlobRepair:
         brought = fruitless = 0
         try:
             for arc in arcs:
-                async for name in self._lacking(peer, arc):
-                    code = await self._bring(peer, name)
+                async for name in self._in_turn(self._lacking(peer, arc)):
+                    code = await self._bring_once(peer, name)
                     if code == "full":
                         # More would only be fetched to be refused; the next pull tries again.
                         return brought
                     if code == "stored":
                         brought += 1
                         moved()
-                    fruitless += code != "stored"
+                    fruitless += code not in ("stored", OTHERS)
                     if fruitless > MAX_FRUITLESS:
                         raise ProtocolError("a listing of blobs that are not there")
         except UnknownMessage:
@@ -117,6 +121,30 @@ class BlobRepair:
                     "pulled {count} blobs from {peer}", count=brought, peer=peer.hex()[:8]
                 )
         return brought
+
+    async def _in_turn(self, names: AsyncIterator[BlobName]) -> AsyncIterator[BlobName]:
+        """These, but last the ones that another peer is bringing just now."""
+        later: list[BlobName] = []
+        async for name in names:
+            if self._under_way.has(_item(name)) and len(later) < MAX_LISTED:
+                later.append(name)
+            else:
+                yield name
+        for name in later:
+            yield name
+
+    async def _bring_once(self, peer: NodeId, name: BlobName) -> str:
+        """Have the peer bring one, unless another one brings it just now or has brought it."""
+        item = _item(name)
+        while not self._under_way.claim([item], 1):
+            await self._under_way.one_released()
+        try:
+            held = await self._held([name])
+            if held.get(name.hash, 0) >= name.expires_hours:
+                return OTHERS
+            return await self._bring(peer, name)
+        finally:
+            self._under_way.release([item])
 
     async def _bring(self, peer: NodeId, name: BlobName) -> str:
         """Have the peer bring one; what became of it."""
@@ -175,6 +203,10 @@ class BlobRepair:
             if len(page) < MAX_LISTED:
                 return held
             after = page[-1].hash
+
+
+def _item(name: BlobName) -> Item:
+    return Item(name.hash, name.hash, ItemState.BLOB)
 
 
 def _check_order(after: bytes, names: Sequence[BlobName], segment: Arc) -> None:

@@ -78,7 +78,7 @@ class Comparison:
     is held there, then :meth:`name` where it says so; :meth:`request`, until that is None; and
     :meth:`take` with the answer.
 
-    :param ranges: what to compare, lowest first.
+    :param ranges: what to compare, the most urgent first.
     :param hour: what is over by then is left out.
     """
 

@@ -9,10 +9,8 @@ full or not to be reached, it stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
-from typing import Any
 
 from twisted.internet.defer import DeferredList
 from twisted.internet.interfaces import IReactorTime
@@ -20,17 +18,17 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from tace.background import background
-from tace.errors import Failure, Full, Refusal, StoreError, TooMany
+from tace.errors import Failure, Full, NotStored, Refusal, StoreError, TooMany
 from tace.ids import Arc, NodeId
+from tace.mailbox.belongings import Belongings, Stretch
 from tace.mailbox.bringing import BATCH_ITEMS, Bringing, Brought
 from tace.mailbox.comparison import place
 from tace.mailbox.lacking import Bounds, LackingThere
 from tace.mailbox.pace import Pace
-from tace.mailbox.reconcile import BEFORE_FIRST, before
+from tace.mailbox.reconcile import before
 from tace.seams import Counters, Item, ItemState, Links, Store, View
-from tace.wire.fields import MAX_LISTED, BlobName
+from tace.wire.fields import MAX_LISTED
 from tace.wire.objects import ENVELOPE_BYTES, STORED_BLOB_BYTES, TOMBSTONE_BYTES
-from tace.wire.ranges import END, ranges_of
 
 ROUND_SECONDS = 2.0
 """Between two looks at all nodes; meanwhile they fetch by themselves."""
@@ -40,8 +38,8 @@ MAX_LACKING = 65_536
 """Copies that one look remembers as lacking at one node; it ends there, and the next goes on."""
 MAX_SETTLED = 65_536
 """Copies that a node will not have, for good reason: not offered to it again."""
-MAX_STRETCHES = 262_144
-"""Stretches of one set of nodes; beyond, what is left waits for the next look."""
+MAX_OFFERED = 16_384
+"""Far ranges that are remembered as offered to one node."""
 FEW_LACKING = 256
 """So few are brought one by one when they do not come by themselves."""
 PATIENCE_LOOKS = 3
@@ -83,19 +81,6 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Stretch:
-    """Neighbouring copies under one set of nodes."""
-
-    bounds: Bounds
-    heirs: tuple[NodeId, ...]
-    may_ask: bool
-    items: int
-    blobs: list[BlobName] = field(default_factory=list)
-    open: set[NodeId] = field(default_factory=set)
-    """Heirs that have not confirmed it."""
-
-
-@dataclass(slots=True)
 class _Found:
     """What one look at all nodes brought to light."""
 
@@ -129,9 +114,12 @@ class Departure:
         self._counters = counters
         self._bringing = Bringing(links, store, clock)
         self._lacking = LackingThere(links, store, clock, pace)
+        self._belongings = Belongings(view, store, clock)
         self._changes = 0
         self._listening = False
         self._settled: dict[tuple[NodeId, Item], None] = {}
+        self._offered: dict[NodeId, list[Bounds]] = {}
+        """Far ranges that were offered to the end; nothing new comes in there."""
         self._lacked: dict[NodeId, dict[Item, int]] = {}
         """What lacked at the last look, and at how many looks in a row."""
         self._bytes_brought = 0
@@ -158,9 +146,9 @@ class Departure:
     async def look(self, tell: Callable[[Progress], None], *, closed: bool) -> bool:
         """Compare all of it with everyone who is to have it, once; True when nothing lacks."""
         changes = self._changes
-        stretches = await self._stretches()
+        stretches = await self._belongings.stretches()
         found = _Found()
-        by_heir: dict[NodeId, list[_Stretch]] = {}
+        by_heir: dict[NodeId, list[Stretch]] = {}
         for stretch in stretches:
             stretch.open = set(stretch.heirs)
             if not stretch.heirs:
@@ -183,7 +171,7 @@ class Departure:
         self._counters.gauge("leaving_items_left", float(progress.items_left))
         return not moved and not any(s.open or not s.heirs for s in stretches)
 
-    def _progress(self, stretches: Sequence[_Stretch], found: _Found) -> Progress:
+    def _progress(self, stretches: Sequence[Stretch], found: _Found) -> Progress:
         return Progress(
             items=sum(s.items + len(s.blobs) for s in stretches),
             arcs=len(stretches),
@@ -194,64 +182,10 @@ class Departure:
             waiting="; ".join(list(found.waiting)[:3]),
         )
 
-    # -- what is here ----------------------------------------------------------------------------
-
-    async def _stretches(self) -> list[_Stretch]:
-        """Everything here, by who keeps it from now on."""
-        found: list[_Stretch] = []
-        now = self._clock.seconds()
-        lower = b""
-        while len(found) < MAX_STRETCHES:
-            page = await self._store.list_range(lower, END, limit=MAX_LISTED, now=now)
-            for heirs, few in self._by_heirs(page, lambda item: item.key):
-                first, last = place(few[0]), few[-1].key
-                upper = ranges_of(Arc(before(last), last))[0][1]
-                may_ask = self._may_ask(Arc(before(few[0].key), last))
-                if found and (found[-1].heirs, found[-1].may_ask) == (heirs, may_ask):
-                    whole = Arc(before(found[-1].bounds[0][:32]), last)
-                    if not may_ask or self._may_ask(whole):
-                        found[-1].bounds = (found[-1].bounds[0], upper)
-                        found[-1].items += len(few)
-                        continue
-                found.append(_Stretch((first, upper), heirs, may_ask, len(few)))
-            if len(page) < MAX_LISTED:
-                break
-            lower = place(page[-1]) + b"\0"
-        return found + await self._stretches_of_blobs(now)
-
-    async def _stretches_of_blobs(self, now: float) -> list[_Stretch]:
-        found: list[_Stretch] = []
-        after = b""
-        while len(found) < MAX_STRETCHES:
-            page = await self._store.list_blobs(
-                Arc(BEFORE_FIRST, BEFORE_FIRST), after=after, limit=MAX_LISTED, now=now
-            )
-            for heirs, few in self._by_heirs(page, lambda name: name.hash):
-                first, last = few[0].hash, few[-1].hash
-                may_ask = self._may_ask(Arc(before(first), last))
-                found.append(_Stretch((first, last), heirs, may_ask, 0, list(few)))
-            if len(page) < MAX_LISTED:
-                return found
-            after = page[-1].hash
-        return found
-
-    def _by_heirs(
-        self, page: Sequence[Any], key: Callable[[Any], bytes]
-    ) -> Iterator[tuple[tuple[NodeId, ...], list[Any]]]:
-        for heirs, few in groupby(page, lambda one: self._heirs(key(one))):
-            yield heirs, list(few)
-
-    def _heirs(self, key: bytes) -> tuple[NodeId, ...]:
-        own = self._view.own
-        return tuple(node for node in self._view.replica_set(key).holders if node != own)
-
-    def _may_ask(self, arc: Arc) -> bool:
-        return self._view.may_ask_about(self._view.own, arc)
-
     # -- one node after the other ----------------------------------------------------------------
 
     async def _look_at(
-        self, heir: NodeId, stretches: Sequence[_Stretch], found: _Found, closed: bool
+        self, heir: NodeId, stretches: Sequence[Stretch], found: _Found, closed: bool
     ) -> None:
         name = heir.hex()[:8]
         if self._view.is_dead(heir):
@@ -259,6 +193,7 @@ class Departure:
             for settled in [known for known in self._settled if known[0] == heir]:
                 del self._settled[settled]
             self._lacked.pop(heir, None)
+            self._offered.pop(heir, None)
             found.waiting[f"node {name} is not there"] = None
             return
         try:
@@ -273,11 +208,15 @@ class Departure:
             found.waiting[f"this disk fails: {error}"] = None
 
     async def _look_closely(
-        self, heir: NodeId, stretches: Sequence[_Stretch], found: _Found, closed: bool
+        self, heir: NodeId, stretches: Sequence[Stretch], found: _Found, closed: bool
     ) -> None:
         before = self._lacked.get(heir)
         lacking: dict[Item, int] = {}
         for stretch in stretches:
+            if not stretch.may_ask:
+                await self._offer(heir, stretch)
+                stretch.open.discard(heir)
+                continue
             here = await self._lacking_in(heir, stretch, MAX_LACKING - len(lacking))
             seen = {item: 1 + (before or {}).get(item, 0) for item in here}
             lacking.update(seen)
@@ -296,20 +235,16 @@ class Departure:
             stuck = [item for item in stuck if few and lacking[item] >= PATIENCE_LOOKS]
         await self._bring(heir, stuck)
 
-    async def _lacking_in(self, heir: NodeId, stretch: _Stretch, most: int) -> list[Item]:
+    async def _lacking_in(self, heir: NodeId, stretch: Stretch, most: int) -> list[Item]:
         """At most about so many of what it lacks there, without what it will not have."""
         if stretch.blobs:
-            found = await self._lacking_blobs(heir, stretch)
-        elif stretch.may_ask:
-            found = await self._lacking_items(heir, stretch, most)
+            first, last = stretch.bounds
+            found = await self._lacking.blobs(heir, Arc(before(first), last), stretch.blobs)
         else:
-            # Too far from here to be told: offered, item by item, until the answer is known.
-            found = await self._store.list_range(
-                *stretch.bounds, limit=MAX_LISTED + stretch.items, now=self._clock.seconds()
-            )
+            found = await self._lacking_items(heir, stretch, most)
         return [item for item in found if (heir, item) not in self._settled]
 
-    async def _lacking_items(self, heir: NodeId, stretch: _Stretch, most: int) -> list[Item]:
+    async def _lacking_items(self, heir: NodeId, stretch: Stretch, most: int) -> list[Item]:
         for left in range(ASKED_AGAIN, -1, -1):
             found: list[Item] = []
             try:
@@ -325,15 +260,44 @@ class Departure:
                 await deferLater(self._clock, 1.0)
         raise AssertionError("unreachable")
 
-    async def _lacking_blobs(self, heir: NodeId, stretch: _Stretch) -> list[Item]:
-        if not stretch.may_ask:
-            return [Item(name.hash, name.hash, ItemState.BLOB) for name in stretch.blobs]
-        first, last = stretch.bounds
-        return await self._lacking.blobs(heir, Arc(before(first), last), stretch.blobs)
+    async def _offer(self, heir: NodeId, stretch: Stretch) -> None:
+        """Bring it all of a far stretch, which it does not list for this node; once.
 
-    async def _bring(self, heir: NodeId, lacking: Sequence[Item]) -> None:
-        """:raises Full: it has no room. :raises Failure: it does not answer."""
+        :raises Full: it has no room. :raises Failure: it does not answer. :raises Refusal: some of
+            it is not kept there.
+        """
+        lower, upper = stretch.bounds
+        done = self._offered.setdefault(heir, [])
+        if any(first <= lower and upper <= last for first, last in done):
+            return
+        if stretch.blobs:
+            await self._offer_all(
+                heir, [Item(name.hash, name.hash, ItemState.BLOB) for name in stretch.blobs]
+            )
+        else:
+            at = lower
+            while page := await self._store.list_range(
+                at, upper, limit=MAX_LISTED, now=self._clock.seconds()
+            ):
+                await self._offer_all(heir, page)
+                at = place(page[-1]) + b"\0"
+        if len(done) >= MAX_OFFERED:
+            del done[0]
+        done.append(stretch.bounds)
+
+    async def _offer_all(self, heir: NodeId, items: Sequence[Item]) -> None:
+        codes = await self._bring(heir, items)
+        refused = codes - KEPT_CODES - DECLINED_CODES
+        if refused:
+            raise NotStored(", ".join(sorted(refused)))
+
+    async def _bring(self, heir: NodeId, lacking: Sequence[Item]) -> set[str]:
+        """The words of the results.
+
+        :raises Full: it has no room. :raises Failure: it does not answer.
+        """
         handed = 0
+        codes: set[str] = set()
         try:
             for start in range(0, len(lacking), BATCH_ITEMS):
                 few = lacking[start : start + BATCH_ITEMS]
@@ -341,6 +305,7 @@ class Departure:
                 self._bytes_brought += brought.bytes
                 self._counters.count("leaving_bytes_total", brought.bytes)
                 handed += len(few)
+                codes.update(brought.codes)
                 if Full.code in brought.codes:
                     raise Full("it is full")
                 self._settle(heir, few, brought)
@@ -350,14 +315,13 @@ class Departure:
                 self._log.info(
                     "brought {count} copies to {node}", count=handed, node=heir.hex()[:8]
                 )
+        return codes
 
     def _settle(self, heir: NodeId, few: Sequence[Item], brought: Brought) -> None:
-        """What need not be offered to it again, for it would not keep it or will not tell."""
-        if not KEPT_CODES.issuperset(brought.codes):
-            if not (KEPT_CODES | DECLINED_CODES).issuperset(brought.codes):
-                return
-        elif self._may_ask(Arc(before(few[0].key), few[0].key)):
-            # The next comparison shows whether it is there.
+        """What need not be offered to it again, for it would not keep it."""
+        codes = set(brought.codes)
+        if not codes & DECLINED_CODES or codes - DECLINED_CODES - KEPT_CODES:
+            # The next comparison shows what is there.
             return
         for item in few:
             if len(self._settled) >= MAX_SETTLED:

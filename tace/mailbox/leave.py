@@ -102,12 +102,12 @@ class Leave:
         self._doors = doors
         self._clock = clock
         self._watchers: list[Callable[[Standing], None]] = []
-        self._left_listeners: list[Callable[[], None]] = []
+        self._left_listeners: list[Callable[[], object]] = []
         self._stop: Callable[[], None] = lambda: None
         self._keeps_rest = False
         self.standing = Standing(Stage.STAYING, Progress())
 
-    def when_left(self, listener: Callable[[], None]) -> None:
+    def when_left(self, listener: Callable[[], object]) -> None:
         """Have it called when everything is handed over and said."""
         self._left_listeners.append(listener)
 

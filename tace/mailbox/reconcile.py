@@ -73,7 +73,8 @@ class RangeReconciliation:
         self._older = older
 
     async def missing(self, peer: NodeId, arcs: Sequence[Arc]) -> AsyncIterator[list[Item]]:
-        ranges = sorted(bounds for arc in arcs for bounds in ranges_of(arc))
+        # In the order given: what is urgent stands first.
+        ranges = [bounds for arc in arcs for bounds in ranges_of(arc)]
         comparison = Comparison(ranges, int(self._clock.seconds() // SECONDS_PER_HOUR))
         while True:
             await self._look(comparison)

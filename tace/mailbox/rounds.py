@@ -1,8 +1,9 @@
 """When a replica compares itself with which of the others (page 2.4).
 
 Every peer that shares arcs is compared with in turn, a few at a time, a pair that stays in step
-ever less often. What a comparison is, and what it brings, is its owner's matter. No peer can hold
-the others up: one that brings nothing for a while loses its turn.
+ever less often; what has the fewest living copies comes first. What a comparison is, and what it
+brings, is its owner's matter. No peer can hold the others up: one that brings nothing for a while
+loses its turn.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tace.background import Periodic, background
-from tace.errors import TaceError
+from tace.errors import NotReplica, TaceError
 from tace.ids import Arc, NodeId
-from tace.seams import Counters, View
+from tace.seams import Counters, ReplicaSet, View
 
 MAX_INTERVAL_FACTOR = 10
 """A pair that stays in step, or a peer that fails, is asked up to this many times less often."""
 AFTER_CHANGE_SECONDS = 0.5
+NOT_REPLICA_SECONDS = 1.0
+"""A peer that does not see yet what this node sees is asked again so soon, then less and less."""
 MAX_AT_ONCE = 8
 """Comparisons with other replicas under way at one time."""
 STALLED_SECONDS = 30.0
@@ -71,7 +74,7 @@ class ComparisonRounds:
         self._counters = counters
         self._interval = interval_seconds
         self._compared: dict[NodeId, _Compared] = {}
-        self._queue: dict[NodeId, tuple[Arc, ...]] = {}
+        self._queue: dict[NodeId, _Shared] = {}
         self._running: dict[NodeId, _Turn] = {}
         self._idle: list[Deferred[None]] = []
         self._alone = True
@@ -112,9 +115,9 @@ class ComparisonRounds:
         """
         shared = self._arcs_by_peer()
         self._alone = not shared
-        for peer, arcs in shared.items():
+        for peer, of_peer in shared.items():
             if peer not in self._running:
-                self._queue[peer] = arcs
+                self._queue[peer] = of_peer
         self._begin()
         if self._running:
             await self._idle_or_timeout(FIRST_SECONDS)
@@ -154,17 +157,17 @@ class ComparisonRounds:
         for peer, known in list(self._compared.items()):
             if peer not in shared:
                 del self._compared[peer]
-            elif known.covers(shared[peer]):
+            elif known.covers(shared[peer].arcs):
                 # What goes has to be compared again should it be shared once more. What stays has
                 # been compared: a node that joins costs two old neighbours nothing.
-                self._compared[peer] = replace(known, arcs=shared[peer])
+                self._compared[peer] = replace(known, arcs=shared[peer].arcs)
         self._queue = {
-            peer: arcs
-            for peer, arcs in shared.items()
+            peer: of_peer
+            for peer, of_peer in shared.items()
             if peer not in self._running
             and (
                 (compared := self._compared.get(peer)) is None
-                or compared.arcs != arcs
+                or compared.arcs != of_peer.arcs
                 or compared.next_at <= now
             )
         }
@@ -177,31 +180,51 @@ class ComparisonRounds:
         waiting = (c.next_at for peer, c in self._compared.items() if peer not in self._running)
         return max(1.0, min(waiting, default=now + self._interval) - now)
 
-    def _arcs_by_peer(self) -> dict[NodeId, tuple[Arc, ...]]:
-        """Which arcs this node shares with which living peer, neighbouring ones joined."""
+    def _arcs_by_peer(self) -> dict[NodeId, _Shared]:
+        """Which arcs this node shares with which living peer; first those peers that share what
+        has the fewest living copies."""
         own = self._view.own
-        shared: dict[NodeId, list[Arc]] = {}
+        # Two rings have become one, or one has grown fast: those who kept a key a moment ago do not
+        # any more, and are to be found among the next ones clockwise.
+        wide = self._view.many_came
+        shared: dict[NodeId, dict[int, list[Arc]]] = {}
+        whole: dict[NodeId, list[Arc]] = {}
         for arc, replica_set in self._view.arcs_held():
             everyone = replica_set.everyone
             if own in everyone:
-                for peer in everyone:
-                    shared.setdefault(peer, []).append(arc)
+                copies = self._living_copies(replica_set)
+                peers: Sequence[NodeId] = everyone
+                if wide:
+                    peers = tuple(dict.fromkeys((*everyone, *self._view.candidates(arc.end))))
+                for peer in peers:
+                    shared.setdefault(peer, {}).setdefault(copies, []).append(arc)
+                    whole.setdefault(peer, []).append(arc)
         shared.pop(own, None)
-        living = (peer for peer in sorted(shared) if not self._view.is_dead(peer))
-        return {peer: tuple(_joined(shared[peer])) for peer in living}
+        living = (peer for peer in shared if not self._view.is_dead(peer))
+        found = {}
+        for peer in sorted(living, key=lambda peer: (min(shared[peer]), peer)):
+            by_copies = shared[peer]
+            urgent_first = (arc for few in sorted(by_copies) for arc in _joined(by_copies[few]))
+            found[peer] = _Shared(tuple(_joined(whole[peer])), tuple(urgent_first))
+        return found
+
+    def _living_copies(self, replica_set: ReplicaSet) -> int:
+        """Of what is kept there, as far as the members have it."""
+        return sum(not self._view.is_dead(node) for node in replica_set.members)
 
     # -- a few at a time -------------------------------------------------------------------------
 
     def _begin(self) -> None:
         while self._queue and len(self._running) < MAX_AT_ONCE and not self._stopped:
             peer = next(iter(self._queue))
-            arcs = self._queue.pop(peer)
+            shared = self._queue.pop(peer)
             turn = self._running[peer] = _Turn(self._clock)
-            background(f"repair of {self._what}", self._compare(peer, arcs, turn))
+            background(f"repair of {self._what}", self._compare(peer, shared, turn))
 
-    async def _compare(self, peer: NodeId, arcs: tuple[Arc, ...], turn: _Turn) -> None:
+    async def _compare(self, peer: NodeId, shared: _Shared, turn: _Turn) -> None:
+        arcs = shared.arcs
         try:
-            brought = await turn.run(self._pull(peer, arcs, turn.moved))
+            brought = await turn.run(self._pull(peer, shared.urgent_first, turn.moved))
         except TaceError as error:
             # The peer's fault, or the disk's: the others are asked all the same.
             self._failed(peer, arcs, error.code)
@@ -226,9 +249,10 @@ class ComparisonRounds:
         factor = 1
         if before is not None and not before.answered and before.arcs == arcs:
             factor = min(before.factor * 2, MAX_INTERVAL_FACTOR)
-        self._compared[peer] = _Compared(
-            arcs, self._clock.seconds() + self._interval / 6 * factor, factor, answered=False
-        )
+        wait = self._interval / 6 * factor
+        if code == NotReplica.code and factor < MAX_INTERVAL_FACTOR:
+            wait = min(wait, NOT_REPLICA_SECONDS * factor)
+        self._compared[peer] = _Compared(arcs, self._clock.seconds() + wait, factor, answered=False)
 
     def _succeeded(self, peer: NodeId, arcs: tuple[Arc, ...], brought: int) -> None:
         before = self._compared.get(peer)
@@ -237,6 +261,18 @@ class ComparisonRounds:
             factor = min(before.factor * 2, MAX_INTERVAL_FACTOR)
         wait = self._interval * factor * self._random.uniform(0.75, 1.25)
         self._compared[peer] = _Compared(arcs, self._clock.seconds() + wait, factor, answered=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is compared with one peer.
+
+    ``arcs``: in ring order, neighbouring ones joined. ``urgent_first``: the same arcs by the number
+    of living copies, the fewest first; joined where neighbours have as many.
+    """
+
+    arcs: tuple[Arc, ...]
+    urgent_first: tuple[Arc, ...]
 
 
 @dataclass(frozen=True, slots=True)

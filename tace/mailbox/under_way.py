@@ -31,6 +31,10 @@ class UnderWay:
         self._claimed.update(found)
         return found
 
+    def has(self, item: Item) -> bool:
+        """Has somebody claimed it?"""
+        return item in self._claimed
+
     def release(self, items: Sequence[Item]) -> None:
         self._claimed.difference_update(items)
         waiting, self._waiting = self._waiting, []

@@ -31,6 +31,7 @@ SOCKET_MODE = 0o600
 MAX_PATH_BYTES = 103
 """Of a socket's address: 107 on Linux, 103 on other systems."""
 MAX_BODY_BYTES = 4096
+"""Of a request at the control socket."""
 IDLE_SECONDS = 60
 PROBE_SECONDS = 1.0
 

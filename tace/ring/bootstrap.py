@@ -22,11 +22,12 @@ from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId
 from tace.ring.anchors import Anchors
 from tace.ring.contacts import OPENING, WAVE, Contact, Contacts, Source, of_peer, of_seed
+from tace.ring.failures import LatestFailures
 from tace.ring.gossip import Gossip
+from tace.ring.introducers import Introducers
 from tace.ring.membership import Membership
 from tace.ring.placement import address_group
 from tace.ring.retries import Retries
-from tace.ring.seed_trust import SeedTrust, Verdict
 from tace.seams import Counters, KnownPeer, Links, SeedNames, Store
 
 FIND_SECONDS = 10.0
@@ -43,10 +44,6 @@ NAME_FIRST_SECONDS, NAME_MOST_SECONDS = 15.0, 900.0
 """A name that could not be looked up is looked up again after the first, and at least each last."""
 NAME_AGAIN_SECONDS = 3600.0
 """What a name stood for is believed for this long."""
-MAX_FAILURES_TOLD = 8
-"""Contacts whose latest failure is told to whoever asks how this node is."""
-MAX_LINE = 200
-"""Characters about one of them."""
 ALONE_LINE_SECONDS = 3600.0
 """The log is told this often that a node is still alone."""
 
@@ -97,12 +94,12 @@ class Bootstrap:
         )
         self._lookups: Retries[str] = Retries(random, NAME_FIRST_SECONDS, NAME_MOST_SECONDS)
         self._named: dict[str, list[Contact]] = {}
-        self._trust = SeedTrust()
+        self._introducers = Introducers(store, counters)
         self._anchors = Anchors()
         self._saved_anchors: list[NodeId] = []
         self._running: set[Deferred[None]] = set()
         self._asking: set[Contact] = set()
-        self._failures: dict[str, str] = {}
+        self._failures = LatestFailures()
         self._answered: list[Source] = []
         now = clock.seconds()
         self._next_seed = now + SEED_SECONDS
@@ -117,14 +114,16 @@ class Bootstrap:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What was tried last and why it failed, the latest first; empty unless this node is alone.
+        """Who was tried last and why that failed; empty unless this node is alone.
 
-        One line of at most 200 characters each, at most eight.
+        One line each, at most eight: what the operator has set, seeds and names, comes first.
         """
-        if not self._membership.alone:
-            return ()
-        latest = list(self._failures.items())[-MAX_FAILURES_TOLD:]
-        return tuple(_line(f"{contact}: {why}") for contact, why in reversed(latest))
+        return self._failures.lines() if self._is_lonely else ()
+
+    @property
+    def _is_lonely(self) -> bool:
+        """Nobody is known to live; or many are remembered, and not one has answered yet."""
+        return self._membership.alone or not self._links.up()
 
     def start(self) -> None:
         self._rounds.start()
@@ -133,7 +132,8 @@ class Bootstrap:
         await self._rounds.stop()
         for running in list(self._running):
             running.cancel()
-        await self._save()
+        await self._introducers.save()
+        await self._save_anchors()
 
     # -- the start -------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Bootstrap:
                 anchors.append(record.node_id)
         self._anchors.load(anchors)
         self._saved_anchors = anchors
-        self._trust.load(await self._store.load_seeds())
+        await self._introducers.load()
         self._contacts.offer(Source.ANCHOR, [of_peer(Source.ANCHOR, node) for node in anchors])
         self._contacts.offer(
             Source.REMEMBERED,
@@ -226,7 +226,7 @@ class Bootstrap:
         else:
             self._contacts.answered(contact, self._clock.seconds())
             self._answered.append(contact.source)
-            self._failures.pop(contact.shown, None)
+            self._failures.answered(contact.source, contact.shown)
             self._counters.count(
                 "bootstrap_asked_total", source=contact.source.name.lower(), outcome="answered"
             )
@@ -240,61 +240,19 @@ class Bootstrap:
             self._links.reset_backoff((contact.node,))
             return contact.node
         try:
-            record = await self._links.introduce(contact.address)
+            record = await self._links.introduce(contact.address, name=contact.host_name)
         except AnotherNode:
-            self._say_not_pinned(contact)
+            self._introducers.met_another(contact, self._clock.seconds())
             raise
         if record.node_id == self._membership.own:
             raise LinkLost("the node there is this one")
-        self._judge(contact, record.node_id)
+        self._introducers.met(contact, record.node_id, self._clock.seconds())
         return record.node_id
 
     def _failed(self, source: Source, shown: str, why: str) -> None:
-        # The latest stands last.
-        self._failures.pop(shown, None)
-        self._failures[shown] = why
-        while len(self._failures) > MAX_FAILURES_TOLD:
-            del self._failures[next(iter(self._failures))]
+        self._failures.failed(source, shown, why)
         self._counters.count("bootstrap_asked_total", source=source.name.lower(), outcome="failed")
         self._log.debug("{contact} does not answer: {why}", contact=shown, why=why)
-
-    # -- who is behind a seed --------------------------------------------------------------------
-
-    def _judge(self, contact: Contact, node: NodeId) -> None:
-        now = self._clock.seconds()
-        before = self._trust.node_of(contact.known_as)
-        # An id that only a name service tells does not settle who is right.
-        pinned = contact.source is Source.SEED and contact.node is not None
-        match self._trust.judge(contact.known_as, node, now, pinned=pinned):
-            case Verdict.FIRST:
-                self._log.info(
-                    "{seed} is node {node}: trusted on first use and remembered",
-                    seed=contact.shown,
-                    node=node.hex(),
-                )
-            case Verdict.OTHER if self._trust.is_worth_a_line(contact.known_as, now):
-                assert before is not None
-                self._counters.count("bootstrap_seed_changed_total")
-                self._log.warn(
-                    "{seed} is node {node} now, and was {before} before: it is heard, but find out"
-                    ' why. [links] seeds = ["{advice}"] says that this one is right',
-                    seed=contact.shown,
-                    node=node.hex(),
-                    before=before.hex(),
-                    advice=f"{contact.known_as}#{node.hex()}",
-                )
-
-    def _say_not_pinned(self, contact: Contact) -> None:
-        assert contact.node is not None
-        self._counters.count("bootstrap_seed_refused_total")
-        if self._trust.is_worth_a_line(contact.known_as, self._clock.seconds()):
-            where = "[links] seeds" if contact.source is Source.SEED else "its TXT record"
-            self._log.warn(
-                "{seed} is not node {pinned}, which {where} says it is: not linked",
-                seed=contact.shown,
-                pinned=contact.node.hex(),
-                where=where,
-            )
 
     # -- names -----------------------------------------------------------------------------------
 
@@ -310,7 +268,7 @@ class Bootstrap:
             self._failed(Source.NAME, f"name {name}", str(error))
             return
         self._lookups.succeeded(name, self._clock.seconds(), again_seconds=NAME_AGAIN_SECONDS)
-        self._failures.pop(f"name {name}", None)
+        self._failures.answered(Source.NAME, f"name {name}")
         contacts = [of_seed(Source.NAME, seed.address, seed.known_as) for seed in found]
         self._named[name] = [seed for seed in contacts if seed.node != self._membership.own]
         self._contacts.offer(Source.NAME, [c for some in self._named.values() for c in some])
@@ -320,7 +278,7 @@ class Bootstrap:
     async def _round(self) -> None:
         """While nobody is known a wave each round; else a seed now and then."""
         now = self._clock.seconds()
-        alone = self._membership.alone
+        alone = self._is_lonely
         self._counters.gauge("alone", float(alone))
         if alone:
             self._say_alone(now)
@@ -331,11 +289,10 @@ class Bootstrap:
         if not alone and now >= self._next_seed:
             self._next_seed = now + SEED_SECONDS * self._random.uniform(0.75, 1.25)
             self._ask_one_seed()
+        await self._introducers.save()
         if now >= self._next_anchors:
             self._next_anchors = now + ANCHOR_SECONDS
-            await self._save()
-        elif self._trust.has_unsaved:
-            await self._save_seeds()
+            await self._save_anchors()
 
     def _ask_one_seed(self) -> None:
         """It may be of another part of the network, whose nodes this one never knew.
@@ -355,12 +312,12 @@ class Bootstrap:
             self._run("ask a seed", self._ask_seed(self._random.choice(strangers)))
 
     def _is_linked(self, seed: Contact) -> bool:
-        node = seed.node or self._trust.node_of(seed.known_as)
+        node = self._introducers.node_of(seed)
         return node is not None and self._links.is_up(node)
 
     async def _ask_seed(self, seed: Contact) -> None:
         """All that it knows is asked for where it may know others than this node does."""
-        expected = seed.node or self._trust.node_of(seed.known_as)
+        expected = self._introducers.node_of(seed)
         was_here = expected is not None and self._is_here(expected)
         if not was_here or self._is_part_lost():
             await self._ask(seed)
@@ -402,10 +359,9 @@ class Bootstrap:
     def unreachable(self, node: NodeId) -> None:
         """Judged by :mod:`tace.ring.liveness`."""
 
-    async def _save(self) -> None:
+    async def _save_anchors(self) -> None:
         anchors = self._anchors.choose(self._is_here, self._group_of)
         self._contacts.offer(Source.ANCHOR, [of_peer(Source.ANCHOR, node) for node in anchors])
-        await self._save_seeds()
         if anchors == self._saved_anchors:
             return
         now = self._clock.seconds()
@@ -421,20 +377,7 @@ class Bootstrap:
             return
         self._saved_anchors = list(anchors)
 
-    async def _save_seeds(self) -> None:
-        seeds = self._trust.take_unsaved()
-        if seeds:
-            try:
-                await self._store.save_seeds(seeds)
-            except StoreError:
-                self._trust.not_saved(seeds)
-
     def _group_of(self, node: NodeId) -> str:
         record = self._membership.record_of(node)
         addresses = () if record is None else record.peer_addresses
         return address_group(addresses[0]) if addresses else ""
-
-
-def _line(text: str) -> str:
-    """For a terminal: part of it may be somebody else's words."""
-    return "".join(c if c.isprintable() else "?" for c in text[:MAX_LINE])

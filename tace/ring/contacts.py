@@ -70,6 +70,12 @@ class Contact:
     node: NodeId | None = None
 
     @property
+    def host_name(self) -> str:
+        """Under which a named seed's address was found; empty for others."""
+        host = self.known_as.rpartition(":")[0] if self.source is Source.NAME else ""
+        return host.strip("[]")
+
+    @property
     def shown(self) -> str:
         """For people."""
         return f"{self.source} {self.known_as if self.address else self.known_as[:16]}"
@@ -124,7 +130,7 @@ class Contacts:
             for contact in self._due(source, now):
                 if left == 0:
                     break
-                # An anchor is a remembered peer, too.
+                # A pinned seed may be one of those before it.
                 if contact.node is None or contact.node not in nodes:
                     chosen.append(contact)
                     left -= 1
@@ -151,6 +157,10 @@ class Contacts:
 
     def _due(self, source: Source, now: float) -> list[Contact]:
         due = [contact for contact in self._offered[source] if self._tries.is_due(contact, now)]
+        if source is Source.REMEMBERED:
+            # An anchor is a remembered peer, too: as such it would be asked twice.
+            anchors = {anchor.node for anchor in self._offered[Source.ANCHOR]}
+            due = [contact for contact in due if contact.node not in anchors]
         if source in (Source.SEED, Source.NAME):
             # A network's seeds share the load; the order of the others means something.
             self._random.shuffle(due)

@@ -106,7 +106,7 @@ class Gossip:
             record = self._membership.verified(peer.record)
             if record is not None and record.node_id != self._membership.own:
                 self._heard[record.node_id] = peer.last_heard_seconds
-                self._membership.take_in(record)
+                self._membership.take_in(record, remembered=True)
                 # News to this program, and to nobody else.
                 self._rumours.end(record.node_id)
                 found.append(record)

@@ -192,6 +192,10 @@ class Membership:
     def is_dead(self, node: NodeId) -> bool:
         return self._presence.is_gone(node)
 
+    @property
+    def many_came(self) -> bool:
+        return self._presence.many_came(len(self._table))
+
     def is_full(self, node: NodeId) -> bool:
         return node in self._full
 
@@ -344,17 +348,18 @@ class Membership:
             return False
         return True
 
-    def take_in(self, record: NodeRecord, *, met: bool = False) -> bool:
+    def take_in(self, record: NodeRecord, *, met: bool = False, remembered: bool = False) -> bool:
         """Keep a verified record if it is the freshest of its node; True when it was news.
 
         :param met: has its node just proved itself on a link?
+        :param remembered: does it come from an earlier life of this program?
         """
-        news = self._keep(record, met=met)
+        news = self._keep(record, met=met, remembered=remembered)
         if news:
             self._changed()
         return news
 
-    def _keep(self, record: NodeRecord, *, met: bool) -> bool:
+    def _keep(self, record: NodeRecord, *, met: bool, remembered: bool = False) -> bool:
         """As :meth:`take_in`, but whoever listens for changes is not told yet."""
         known = self._table.get(record.node_id)
         if record.node_id == self.own and record.freshness > self.current.freshness:
@@ -372,6 +377,8 @@ class Membership:
             return False
         if known is not None:
             self._encodings.discard(known.encoded)
+        elif record.node_id != self.own and not remembered:
+            self._presence.came()
         self._encodings.add(record.encoded)
         self._note_word(record, restarted=known is not None and record.boot > known.boot)
         self._placement.forget_cached()

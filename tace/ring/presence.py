@@ -8,6 +8,7 @@ fresher record that says nothing of it ends that.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from math import inf
 
@@ -23,6 +24,8 @@ BURST_SECONDS = 60.0
 BURST_SHARE = 0.05
 LEAST_IN_BURST = 3
 """In a small network one death is no burst, whatever its share."""
+MAX_IN_BURST = 1024
+"""So many are a burst in the largest table."""
 
 
 class Presence:
@@ -52,6 +55,8 @@ class Presence:
         self._leaving: set[NodeId] = set()
         self._left: set[NodeId] = set()
         self._ageing: set[IDelayedCall] = set()
+        self._came: deque[float] = deque(maxlen=MAX_IN_BURST)
+        """When nodes came that were not known, or dead."""
         self._stopped = False
 
     def stop(self) -> None:
@@ -111,7 +116,18 @@ class Presence:
         lately = sum(died >= since for died in self._died.values())
         return lately >= max(LEAST_IN_BURST, BURST_SHARE * known)
 
+    def many_came(self, known: int) -> bool:
+        """Have so many of the ``known`` come, or come back, within a minute that others than those
+        who keep a key now may hold what is kept there?"""
+        since = self._clock.seconds() - BURST_SECONDS
+        lately = sum(came >= since for came in self._came)
+        return lately >= min(MAX_IN_BURST, max(LEAST_IN_BURST, BURST_SHARE * known))
+
     # -- news ------------------------------------------------------------------------------------
+
+    def came(self) -> None:
+        """A node is here that was not known before."""
+        self._came.append(self._clock.seconds())
 
     def told(self, record: NodeRecord, *, restarted: bool) -> None:
         """The newest record of a node: what it says of itself.
@@ -121,7 +137,7 @@ class Presence:
         node = record.node_id
         if restarted:
             # It has started again since it was found dead.
-            self._died.pop(node, None)
+            self.heard(node)
         now = self._clock.seconds()
         self._end_away(node)
         self.told_departure(node, record.departure)
@@ -159,7 +175,10 @@ class Presence:
 
     def heard(self, node: NodeId) -> bool:
         """It has just proved that it lives; True when it was held for dead."""
-        return self._died.pop(node, None) is not None
+        if self._died.pop(node, None) is None:
+            return False
+        self.came()
+        return True
 
     def found_dead(self, node: NodeId) -> bool:
         """No address of it answers; True when that is news. One that is away need not answer."""

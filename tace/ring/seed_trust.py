@@ -59,10 +59,6 @@ class SeedTrust:
         self._told.pop(known_as, None)
         return Verdict.SAME if pinned else Verdict.FIRST
 
-    @property
-    def has_unsaved(self) -> bool:
-        return bool(self._unsaved)
-
     def not_saved(self, seeds: Iterable[KnownSeed]) -> None:
         """What was taken could not be written down."""
         for seed in seeds:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tace.errors import BadRecord, Malformed, Unauthorized
 from tace.identity.keys import SigningKey
 from tace.identity.mailbox_proof import LEASE_SECONDS, REPLICA_LEASE_SECONDS, Lease, Removal
-from tace.identity.node_record import MAX_RECORD_BYTES, NodeRecord
+from tace.identity.node_record import MAX_RECORD_BYTES, Departure, NodeRecord
 from tace.identity.user_record import (
     KIND_DEVICE,
     KIND_DEVICE_LIST,
@@ -88,6 +88,20 @@ class NodeRecordTests(EveryByteTestCase):
         record = node_record()
         self.assert_every_byte_counts(record.encoded, self.parse, BadRecord)
         self.assertRaises(BadRecord, NodeRecord.parse, record.encoded, b"x" * 32)
+
+    def test_departure(self) -> None:
+        """Signed like the rest, and in no byte of a record that says nothing of it."""
+        silent = node_record()
+        self.assertEqual(node_record(departure=Departure.NONE).encoded[:-64], silent.encoded[:-64])
+        for departure in (Departure.LEAVING, Departure.LEFT):
+            record = node_record(departure=departure)
+            # One element more, and a longer head of the array.
+            self.assertEqual(len(record.encoded), len(silent.encoded) + 3)
+            self.assertIs(self.parse(record.encoded).departure, departure)
+            self.assert_every_byte_counts(record.encoded, self.parse, BadRecord)
+        self.assertIs(self.parse(silent.encoded).departure, Departure.NONE)
+        to_come: Any = 7
+        self.assertIs(node_record(departure=to_come).departure, Departure.LEAVING)
 
     def test_signed_well_and_still_refused(self) -> None:
         """Larger than a record may be; fields outside their bounds."""

@@ -42,6 +42,7 @@ def issue(
     issuer: tuple[x509.Certificate, EllipticCurvePrivateKey] | None = None,
     *,
     addresses: tuple[str, ...] = (),
+    names: tuple[str, ...] = (),
     not_after: datetime = NOW + timedelta(days=36500),
 ) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
     """A certificate and its key; self-signed (and a CA) without an issuer."""
@@ -57,9 +58,10 @@ def issue(
         .not_valid_after(not_after)
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     )
-    if addresses:
-        names = [x509.IPAddress(ip_address(one)) for one in addresses]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if addresses or names:
+        shown: list[x509.GeneralName] = [x509.IPAddress(ip_address(one)) for one in addresses]
+        shown += [x509.DNSName(one) for one in names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(shown), critical=False)
     return builder.sign(key if issuer is None else issuer[1], SHA256()), key
 
 
@@ -214,6 +216,18 @@ class PrivateNetworkTests(SynchronousTestCase):
         second = self.node(2, issue("node", self.ca, addresses=("10.0.0.99",)))
         self.failureResultOf(self.call(first, second), LinkLost)
         self.assertEqual(self.successResultOf(self.call(second, first)), Pong())
+
+    def test_an_address_found_under_a_name(self) -> None:
+        """The certificate must be for the name; the address alone says nothing."""
+        first = self.good(1)
+        second = self.node(2, issue("node", self.ca, names=("two.example",)))
+        for name, good in (("", False), ("other.example", False), ("two.example", True)):
+            introduced = first.links.introduce(second.address, name=name)
+            self.network.settle()
+            if good:
+                self.assertEqual(self.successResultOf(introduced).node_id, second.node)
+            else:
+                self.failureResultOf(introduced, LinkLost)
 
     def test_a_certificate_of_another_ca(self) -> None:
         """The same names, signed by somebody else."""

@@ -73,6 +73,44 @@ class PullTests(BlobRepairTestCase):
             self.assertEqual(self.kept(self.nodes[0], blob), blob)
         self.assertEqual(self.pull(), 0)
 
+    def test_each_is_fetched_once(self) -> None:
+        """Though four replicas have all of them, and are compared with at the same time."""
+        self.network_of(4)
+        blobs = [self.blob(n) for n in range(12)]
+        for node in self.nodes:
+            self.keep(node, *blobs)
+        late = self.network.node("late", seeds=("n0:1",))
+        self.network.frames.clear()
+        late.start()
+        self.network.run(20.0)
+        self.assertTrue(all(self.kept(late, blob) is not None for blob in blobs))
+        asked = [b for a, b, kind in self.network.frames if kind == "FetchBlob" and a == late.id]
+        self.assertEqual(len(asked), 12)
+        self.assertGreater(len(set(asked)), 1)
+
+    def test_what_is_urgent_comes_first(self) -> None:
+        """In the order in which the arcs are given, whatever their places on the ring."""
+        blobs = sorted((self.blob(n) for n in range(6)), key=lambda blob: blob.hash)
+        self.keep(self.nodes[1], *blobs)
+        middle = blobs[2].hash
+        low, high = Arc(b"\xff" * 32, middle), Arc(middle, b"\xff" * 32)
+        took: list[bytes] = []
+        real = self.nodes[0].store.put_blobs
+
+        def put(blobs: Any, now: float) -> Any:
+            took.extend(blob.hash for blob in blobs)
+            return real(blobs, now)
+
+        self.patch(self.nodes[0].store, "put_blobs", put)
+        self.network.result(
+            Deferred.fromCoroutine(
+                self.nodes[0].core.blob_repair.pull(self.nodes[1].id, [high, low])
+            ),
+            60.0,
+        )
+        self.assertEqual(len(took), 6)
+        self.assertTrue(all(name in high for name in took[:3]))
+
     def test_a_later_expiry_spreads(self) -> None:
         """An earlier one does not."""
         self.keep(self.nodes[0], self.blob(1, hours=5), self.blob(2, hours=50))

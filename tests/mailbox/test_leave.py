@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,6 +11,7 @@ from tace.errors import InternalError
 from tace.identity.keys import SigningKey
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import KIND_DEVICE_LIST, NO_DEVICE, UserRecord
+from tace.mailbox.belongings import FAR_HEIRS
 from tace.mailbox.leave import MAX_WATCHERS, CannotLeave, Stage, Standing
 from tace.seams import Item, ItemState
 from tace.wire.objects import Envelope, Tombstone
@@ -26,6 +28,7 @@ SETTINGS = {
     "ring.reconcile_seconds": 300.0,
 }
 """Nothing here is repaired because somebody is dead for long enough."""
+WITH_REPAIR = {**SETTINGS, "ring.reconcile_seconds": 10.0}
 LEAVE_SECONDS = 60.0
 
 
@@ -33,9 +36,10 @@ class LeaveTestCase(RepairTestCase):
     """Seven nodes, three copies of each of 60 letters; one node leaves."""
 
     count = 7
+    settings: Mapping[str, Any] = SETTINGS
 
     def setUp(self) -> None:
-        self.nodes = self.network_of(self.count, **SETTINGS)
+        self.nodes = self.network_of(self.count, **self.settings)
         self.letters_before = [e for n in range(20) for e in self.letters(3, Box(f"b{n}"))]
         self.deposit(self.letters_before)
         self.network.run(5.0)
@@ -287,3 +291,45 @@ class Refusing(LeaveTestCase):
             leave.watch(self.told.append)
         ends[0]()
         leave.watch(self.told.append)
+
+
+class FarAway(LeaveTestCase):
+    """Copies that lie where this node has nothing to ask: of arcs that were its own once."""
+
+    count = 14
+    settings = WITH_REPAIR
+
+    def test_they_are_offered_to_those_who_keep_them(self) -> None:
+        """Also a letter that is on no other disk; as many copies are made of it as of any."""
+        own = self.leaver.id
+        membership = self.leaver.core.membership
+        boxes = [Box(f"far{n}") for n in range(200)]
+        far = [box for box in boxes if not membership._placement_of(box.id).may_ask(own, box.id)]
+        self.assertGreater(len(far), 5)
+        letters = [letter for box in far for letter in self.letters(1, box)]
+        self.put(self.leaver, letters)
+        self.network.result(self.leave(self.leaver), LEAVE_SECONDS)
+        self.assertTrue(all(self.copies(letter) >= FAR_HEIRS for letter in letters))
+        self.assertEqual([self.copies(letter) for letter in self.letters_before], [3] * 60)
+        # The rest is the replicas' own repair.
+        self.network.run(120.0)
+        self.assertTrue(all(self.copies(letter) == 3 for letter in letters))
+
+    def test_one_that_takes_nothing(self) -> None:
+        """It stays."""
+        own = self.leaver.id
+        membership = self.leaver.core.membership
+        boxes = (Box(f"far{n}") for n in range(200))
+        box = next(b for b in boxes if not membership._placement_of(b.id).may_ask(own, b.id))
+        (letter,) = self.letters(1, box)
+        self.put(self.leaver, [letter])
+        for node in self.others:
+            node.core.replica.closed = True
+        left = self.leave(self.leaver)
+        self.network.run(30.0)
+        self.assertNoResult(left)
+        self.assertIn("not-stored", self.told[-1].progress.waiting)
+        for node in self.others:
+            node.core.replica.closed = False
+        self.network.result(left, LEAVE_SECONDS)
+        self.assertGreaterEqual(self.copies(letter), FAR_HEIRS)

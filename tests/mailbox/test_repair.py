@@ -128,6 +128,62 @@ class PullTests(RepairTestCase):
             self.assertEqual(self.items(node), expected)
             self.assertEqual(len(self.items(node, records=True)), 1)
 
+    def test_each_item_is_fetched_once(self) -> None:
+        """Though five replicas have all of it, and are compared with at the same time."""
+        nodes = self.network_of(5)
+        letters = self.letters(300)
+        for node in nodes:
+            self.put(node, letters)
+        late = self.network.node("late", seeds=("n0:1",))
+        self.network.frames.clear()
+        late.start()
+        self.network.run(10.0)
+        self.assertEqual(len(self.items(late)), 300)
+        asked = [(a, b) for a, b, kind in self.network.frames if kind == "FetchItems"]
+        asked_of = {b for a, b in asked if a == late.id}
+        self.assertLessEqual(len(asked), -(-300 // 16) + len(nodes))
+        self.assertGreater(len(asked_of), 1)
+        self.assertEqual(late.counters.counts["envelopes_total"], 300)
+
+    def test_a_peer_that_does_not_bring_what_it_began_leaves_it_to_others(self) -> None:
+        """What it was asked for is asked of another one when it has failed."""
+        nodes = self.network_of(3)
+        letters = self.letters(40)
+        for node in nodes:
+            self.put(node, letters)
+
+        async def never(peer: bytes, message: FetchItems) -> Any:
+            await Deferred()
+
+        procedures: Any = nodes[0].raw_links._procedures
+        procedures[FetchItems] = never
+        late = self.network.node("late", seeds=("n1:1",))
+        late.start()
+        self.network.run(6.0)
+        self.assertEqual(len(self.items(late)), 40)
+
+    def test_what_is_urgent_is_fetched_first(self) -> None:
+        """In the order in which the arcs are given, whatever their places on the ring."""
+        nodes = self.network_of(2)
+        boxes = sorted((Box(str(n)) for n in range(6)), key=lambda box: box.id)
+        letters = [self.letters(1, box)[0] for box in boxes]
+        self.put(nodes[1], letters)
+        middle = boxes[2].id
+        low, high = Arc(b"\xff" * 32, middle), Arc(middle, b"\xff" * 32)
+        took: list[bytes] = []
+        real = nodes[0].store.put_envelopes
+
+        def put(envelopes: Any, now: float) -> Any:
+            took.extend(envelope.mailbox for envelope in envelopes)
+            return real(envelopes, now)
+
+        self.patch(nodes[0].store, "put_envelopes", put)
+        self.network.result(
+            Deferred.fromCoroutine(nodes[0].core.repair.pull(nodes[1].id, [high, low]))
+        )
+        self.assertEqual(len(took), 6)
+        self.assertTrue(all(mailbox in high for mailbox in took[:3]))
+
     def test_a_pair_in_step_is_asked_less_and_less(self) -> None:
         """Up to ten times the interval."""
         self.network_of(2)

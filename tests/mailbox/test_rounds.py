@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.errors import LinkLost
+from tace.errors import LinkLost, NotReplica, TaceError
 from tace.ids import Arc, NodeId
 from tace.mailbox.rounds import (
     FIRST_SECONDS,
@@ -34,16 +34,26 @@ class Neighbours:
 
     def __init__(self, others: Sequence[NodeId]) -> None:
         self.own = OWN
+        self.dead: set[NodeId] = set()
+        self.sets: dict[Arc, Sequence[NodeId]] = {}
         self.others = list(others)
         self.arcs = [ARC]
         self.listeners: list[Callable[[], None]] = []
+        self.many_came = False
+        self.next_ones: list[NodeId] = []
+
+    def candidates(self, key: bytes) -> tuple[NodeId, ...]:
+        return (OWN, *self.others, *self.next_ones)
 
     def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
-        everyone = (OWN, *self.others)
-        return [(arc, ReplicaSet(everyone, everyone)) for arc in self.arcs]
+        found = []
+        for arc in self.arcs:
+            everyone = (OWN, *self.sets.get(arc, self.others))
+            found.append((arc, ReplicaSet(everyone, everyone)))
+        return found
 
     def is_dead(self, node: NodeId) -> bool:
-        return False
+        return node in self.dead
 
     def when_changed(self, listener: Callable[[], None]) -> None:
         self.listeners.append(listener)
@@ -67,6 +77,7 @@ class RoundsTestCase(SynchronousTestCase):
         self.reader = Answers()
         self.counters = NoCounters()
         self.asked: list[NodeId] = []
+        self.arcs_asked: list[tuple[Arc, ...]] = []
         self.under_way: dict[NodeId, tuple[Deferred[int], Callable[[], None]]] = {}
         view: Any = self.view
         self.rounds = ComparisonRounds(
@@ -82,6 +93,7 @@ class RoundsTestCase(SynchronousTestCase):
 
     async def pull(self, peer: NodeId, arcs: Sequence[Arc], moved: Callable[[], None]) -> int:
         self.asked.append(peer)
+        self.arcs_asked.append(tuple(arcs))
         ended: Deferred[int] = Deferred()
         self.under_way[peer] = (ended, moved)
         try:
@@ -92,8 +104,8 @@ class RoundsTestCase(SynchronousTestCase):
     def end(self, peer: NodeId, brought: int = 0) -> None:
         self.under_way[peer][0].callback(brought)
 
-    def break_off(self, peer: NodeId) -> None:
-        self.under_way[peer][0].errback(LinkLost())
+    def break_off(self, peer: NodeId, error: TaceError | None = None) -> None:
+        self.under_way[peer][0].errback(error or LinkLost())
 
     def pass_seconds(self, seconds: float) -> None:
         for _ in range(round(seconds * 4)):
@@ -209,6 +221,74 @@ class TurnTests(RoundsTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class OrderTests(RoundsTestCase):
+    """What has the fewest living copies comes first."""
+
+    count = 4
+
+    def test_the_fewest_copies_first(self) -> None:
+        """Of the arcs, and of the peers: those who share what is in danger."""
+        first, second, third = (
+            Arc(bytes([n]) + bytes(31), bytes([n + 0x10]) + bytes(31)) for n in (0x10, 0x20, 0x30)
+        )
+        one, two, three, four = self.peers
+        self.view.arcs = [first, second, third]
+        self.view.sets = {first: [one, two, four], second: [two, four], third: [one, two, three]}
+        self.view.dead = {four}
+        self.rounds.start()
+        self.pass_seconds(1)
+        self.assertEqual(self.asked, [two, one, three])
+        self.assertEqual(self.arcs_asked, [(second, first, third), (first, third), (third,)])
+
+    def test_neighbours_with_as_many_copies_are_one(self) -> None:
+        """One range is less to ask about than two."""
+        first = Arc(b"\x10" + bytes(31), b"\x20" + bytes(31))
+        second = Arc(b"\x20" + bytes(31), b"\x30" + bytes(31))
+        self.view.arcs = [first, second]
+        self.rounds.start()
+        self.pass_seconds(1)
+        self.assertEqual(set(self.arcs_asked), {(Arc(first.start, second.end),)})
+
+    def test_the_order_alone_is_no_reason(self) -> None:
+        """A death changes what is urgent, and not what has been compared."""
+        first = Arc(b"\x10" + bytes(31), b"\x20" + bytes(31))
+        second = Arc(b"\x20" + bytes(31), b"\x30" + bytes(31))
+        one, two, three, four = self.peers
+        self.view.arcs = [first, second]
+        self.view.sets = {first: [one, two, three], second: [one, two, four]}
+        self.rounds.start()
+        self.pass_seconds(1)
+        while self.under_way:
+            self.end(next(iter(self.under_way)))
+        self.asked.clear()
+        self.view.dead = {four}
+        self.rounds.soon()
+        self.pass_seconds(2)
+        self.assertEqual(self.asked, [])
+
+
+class NotReplicaTests(RoundsTestCase):
+    """A peer that does not see yet what this node sees."""
+
+    count = 1
+
+    def test_it_is_asked_again_soon(self) -> None:
+        """After a second, two, four; one that never sees it as seldom as any that fails."""
+        self.rounds.start()
+        self.pass_seconds(1)
+        (peer,) = self.peers
+        waits = []
+        for _ in range(6):
+            self.break_off(peer, NotReplica("that arc is not yours"))
+            begun = self.clock.seconds()
+            while peer not in self.under_way:
+                self.pass_seconds(0.25)
+            waits.append(self.clock.seconds() - begun)
+        for waited, wanted in zip(waits, (1, 2, 4, 8), strict=False):
+            self.assertAlmostEqual(waited, wanted, delta=0.5)
+        self.assertGreater(waits[-1], INTERVAL)
+
+
 class ArcsChangeTests(RoundsTestCase):
     """What a pair shares, after it was compared."""
 
@@ -256,6 +336,32 @@ class ArcsChangeTests(RoundsTestCase):
         """One of two is new."""
         self.share(self.arc, Arc(b"\xa0" + bytes(31), b"\xb0" + bytes(31)))
         self.assertEqual(self.asked, [self.peer])
+
+
+class ManyCameTests(ArcsChangeTests):
+    """Two rings are one: what one of them stored lies with others than those who keep it now."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.beyond = b"z" * 32
+        self.view.next_ones = [self.beyond]
+
+    def test_the_next_ones_are_asked_too(self) -> None:
+        """Once, for what is kept here now."""
+        self.view.many_came = True
+        self.rounds.soon()
+        self.pass_seconds(2)
+        self.assertEqual(self.asked, [self.beyond])
+        self.end(self.beyond)
+        self.rounds.soon()
+        self.pass_seconds(2)
+        self.assertEqual(self.asked, [self.beyond])
+
+    def test_not_otherwise(self) -> None:
+        """Who joins has been told everything by those who keep it."""
+        self.rounds.soon()
+        self.pass_seconds(2)
+        self.assertEqual(self.asked, [])
 
 
 class JoiningTests(RepairTestCase):

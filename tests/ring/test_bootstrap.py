@@ -8,8 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from tace.identity.keys import SigningKey
+from tace.identity.node_record import NodeRecord
 from tace.ring.bootstrap import ANCHOR_SECONDS, SEED_SECONDS
-from tace.ring.contacts import MOST_SECONDS
+from tace.ring.contacts import MOST_SECONDS, Source, of_seed
+from tace.ring.failures import MAX_LINE, MAX_TOLD, LatestFailures
 from tace.seams import KnownPeer, KnownSeed, NamedSeed
 from tests.network import MemoryNetwork, TestNode
 
@@ -35,9 +38,9 @@ class BootstrapCase(SynchronousTestCase):
         links, dialled = node.raw_links, []
         introduce = links.introduce
 
-        def noted(address: str) -> Deferred[Any]:
+        def noted(address: str, *, name: str = "") -> Deferred[Any]:
             dialled.append(address)
-            return introduce(address)
+            return introduce(address, name=name)
 
         links.introduce = noted  # type: ignore[method-assign]
         return dialled
@@ -194,18 +197,51 @@ class AloneTests(BootstrapCase):
         self.assertEqual(node.core.bootstrap.failures, ())
 
     def test_remembered_peers_are_asked_until_one_is_back(self) -> None:
-        """Also those that nobody names: no seed is configured, and no anchor was chosen yet."""
+        """Nobody else is: no seed is configured."""
         one, other = self.network.ring(2)
         one.kill()
         other.kill()
-        one.seeds = ()
-        again = one.again()
+        again = self.network.node("n0", store=one.store)
+        resets: list[Any] = []
+        again.raw_links.reset_backoff = resets.append  # type: ignore[assignment, method-assign]
+        self.network.result(again.start())
+        # Links would not dial somebody again who did not answer a moment ago.
+        self.assertEqual(resets, [(other.id,)])
         self.network.run(120.0)
         self.assertEqual(again.core.state, "alone")
         other.seeds = ()
         back = other.again()
         self.network.run(2 * MOST_SECONDS)
         self.assertTrue(again.core.links.is_up(back.id))
+
+    def test_many_remembered_who_are_all_gone(self) -> None:
+        """Are not waited for: to be known is not to be here."""
+        node = self.network.node("n0", seeds=("n1:1",))
+        key = SigningKey.from_seed
+        ghosts = [
+            NodeRecord.sign(
+                key(number.to_bytes(48)),
+                self.network.settings.network_id,
+                peer_addresses=(f"ghost{number}:1",),
+                client_urls=(),
+                boot=1,
+                sequence=1,
+                position_mask=1,
+                expires_seconds=int(self.network.clock.seconds()) + 3600,
+            )
+            for number in range(1, 200)
+        ]
+        known = [_known(ghost.node_id, ghost.encoded) for ghost in ghosts]
+        self.network.result(node.store.save_peers(known))
+        self.network.result(node.start(), within=30.0)
+        self.assertFalse(node.core.membership.alone)
+        failures = node.core.bootstrap.failures
+        self.assertEqual(len(failures), MAX_TOLD)
+        self.assertIn("n1:1", failures[0])
+        other = self.network.node("n1")
+        other.start()
+        self.network.run(30.0)
+        self.assertTrue(node.core.links.is_up(other.id))
 
 
 class SeedTests(BootstrapCase):
@@ -233,6 +269,28 @@ class SeedTests(BootstrapCase):
         self.network.result(second.start(), within=30.0)
         self.network.run(10 * SEED_SECONDS)
         self.assertEqual(dialled, ["n0:1"])
+
+    def test_a_seed_of_this_very_ring_is_not_asked_for_everybody(self) -> None:
+        """It is dialled, and no more; unless it is another node, or a part may be lost."""
+        nodes = self.network.ring(3)
+        bootstrap = nodes[2].core.bootstrap
+        # Each exchange begins with one of these.
+        question = (nodes[2].id, nodes[0].id, "GetMembers")
+
+        def questions(seed: str) -> int:
+            self.network.frames.clear()
+            asked = bootstrap._ask_seed(of_seed(Source.SEED, seed))
+            self.network.result(Deferred.fromCoroutine(asked))
+            return self.network.frames.count(question)
+
+        self.assertEqual(questions("n0:1"), 0)
+        bootstrap._is_part_lost = lambda: True
+        self.assertEqual(questions("n0:1"), 1)
+        bootstrap._is_part_lost = lambda: False
+        # Where another node of the ring was last time.
+        other = KnownSeed("n0:1", nodes[1].id, 5.0)
+        bootstrap._introducers._trust.load([other])
+        self.assertEqual(questions("n0:1"), 1)
 
     def test_the_first_node_at_a_seed_is_remembered_for_good(self) -> None:
         """Said once, kept on the disk, said again by nobody."""
@@ -337,6 +395,33 @@ class AnchorTests(BootstrapCase):
         peer.start()
         self.network.result(node.start(), within=30.0)
         self.assertTrue(node.core.links.is_up(peer.id))
+
+
+class FailureTests(SynchronousTestCase):
+    """Lines for an operator."""
+
+    def test_what_the_operator_has_set_comes_first(self) -> None:
+        """And of each source the latest; what answers is told no more."""
+        failures = LatestFailures()
+        for number in range(20):
+            failures.failed(Source.REMEMBERED, f"peer {number}", "gone")
+        for number in (1, 2, 1, 3):
+            failures.failed(Source.SEED, f"seed {number}", "gone")
+        failures.failed(Source.NAME, "name x", "gone")
+        failures.answered(Source.SEED, "seed 3")
+        lines = failures.lines()
+        self.assertEqual(len(lines), MAX_TOLD)
+        self.assertEqual(
+            lines[:4], ("seed 1: gone", "seed 2: gone", "name x: gone", "peer 19: gone")
+        )
+
+    def test_lines_do_no_harm_to_a_terminal(self) -> None:
+        """However long and whatever is in them."""
+        failures = LatestFailures()
+        failures.failed(Source.SEED, "a:1", "\x1b[2J\n" + 1000 * "x")
+        (line,) = failures.lines()
+        self.assertTrue(line.isprintable())
+        self.assertEqual(len(line), MAX_LINE)
 
 
 def _known(node: bytes, record: bytes) -> KnownPeer:

@@ -59,6 +59,7 @@ class ContactTests(SynchronousTestCase):
         self.assertEqual(pinned.shown, "seed a.example:1")
         named = of_seed(Source.NAME, "10.0.0.1:1", "b.example:1")
         self.assertEqual((named.address, named.known_as), ("10.0.0.1:1", "b.example:1"))
+        self.assertEqual((named.host_name, plain.host_name), ("b.example", ""))
         self.assertEqual(of_peer(Source.ANCHOR, b"\xab" * 32).shown, "anchor abababababababab")
 
 
@@ -85,6 +86,12 @@ class WaveTests(SynchronousTestCase):
         later = full().wave(NOW)
         asked = [contact.node for contact in later if contact.node is not None]
         self.assertEqual(len(asked), len(set(asked)))
+
+    def test_an_anchor_is_not_asked_again_as_a_remembered_peer(self) -> None:
+        contacts = full()
+        waves = [contacts.wave(NOW, OPENING), *(contacts.wave(NOW) for _ in range(9))]
+        asked = [c.node for wave in waves for c in wave if c.node is not None]
+        self.assertEqual(sorted(asked), [node(number) for number in range(1, 20)])
 
     def test_the_remembered_come_in_their_order_and_seeds_in_any(self) -> None:
         remembered = peers(Source.REMEMBERED, *range(20))
@@ -171,8 +178,7 @@ class WaveTests(SynchronousTestCase):
             due = {s for s in offered if contacts._due(s, now)}
             wave = contacts.wave(now)
             found = {contact.source for contact in wave}
-            # A remembered peer may be left out for being an anchor in the same wave.
-            assert due - found <= {Source.REMEMBERED}
+            assert due == found
             assert len(wave) <= sum(WAVE.values())
             for contact in wave:
                 (contacts.answered if answers else contacts.failed)(contact, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -9,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tace.errors import ForgedRecord
 from tace.identity.keys import SigningKey
-from tace.identity.node_record import MAX_RECORD_BYTES, NodeRecord
+from tace.identity.node_record import MAX_RECORD_BYTES, Departure, NodeRecord
 from tace.ids import Arc
 from tace.ring.membership import (
     CLOCK_TOLERANCE_SECONDS,
@@ -225,6 +226,55 @@ class DyingTests(MembershipTestCase):
         self.membership.learn([self.record(2).encoded])
         self.membership.found_dead(self.record(2).node_id)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class LeavingTests(MembershipTestCase):
+    """The word that a node leaves is its own, and its latest one."""
+
+    def test_nobody_else_can_say_it(self) -> None:
+        """Not by a record of another key, nor of another network, nor by changing a byte."""
+        victim = self.record(1)
+        self.assertTrue(self.membership.learn([victim.encoded]))
+        node = victim.node_id
+        thief = self.record(2, departure=Departure.LEAVING, sequence=9)
+        forged = thief.encoded[:-64].replace(thief.identity_key, victim.identity_key)
+        with self.assertRaises(ForgedRecord):
+            self.membership.learn([forged + thief.encoded[-64:]])
+        elsewhere = self.record(1, departure=Departure.LEFT, sequence=9, network=b"x" * 32)
+        with self.assertRaises(ForgedRecord):
+            self.membership.learn([elsewhere.encoded])
+        self.membership.learn([thief.encoded])
+        self.assertFalse(self.membership.is_leaving(node))
+        self.assertFalse(self.membership.has_left(node))
+        self.assertTrue(self.membership.is_leaving(thief.node_id))
+
+    def test_an_old_word_does_not_hold(self) -> None:
+        """It has come back since: whoever replays the old record is not believed."""
+        leaving = self.record(1, departure=Departure.LEAVING)
+        left = self.record(1, departure=Departure.LEFT, sequence=2)
+        back = self.record(1, boot=2)
+        node = back.node_id
+        self.membership.learn([leaving.encoded])
+        self.assertTrue(self.membership.is_leaving(node))
+        self.membership.learn([left.encoded])
+        self.assertTrue(self.membership.is_dead(node))
+        self.assertEqual(self.membership.dead(), [])
+        self.membership.learn([back.encoded])
+        for old in (leaving, left):
+            self.assertFalse(self.membership.learn([old.encoded]))
+            self.assertFalse(self.membership.is_leaving(node))
+            self.assertFalse(self.membership.is_dead(node))
+
+    def test_its_own_places_move_with_the_others(self) -> None:
+        """A node that leaves sees who takes its place."""
+        for number in (1, 2, 3):
+            self.membership.learn([self.record(number).encoded])
+        own = self.membership.own
+        held = {arc.end for arc, _ in self.membership.arcs_held()}
+        self.membership.describe(replace(self.membership.description, departure=Departure.LEAVING))
+        sets = [self.membership.replica_set(key) for key in held]
+        self.assertTrue(all(own in s.members and own not in s.holders for s in sets))
+        self.assertEqual({len(s.holders) for s in sets}, {2})
 
 
 class AskingTests(MembershipTestCase):

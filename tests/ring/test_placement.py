@@ -41,6 +41,7 @@ def placement(
     full: Collection[NodeId] = (),
     *,
     urgent: bool = False,
+    leaving: Collection[NodeId] = (),
 ) -> Placement:
     """Over these records, with these ages of death."""
     table = RoutingTable(1000)
@@ -53,6 +54,7 @@ def placement(
         ages.get,
         is_absent=ages.__contains__,
         is_full=full.__contains__,
+        is_leaving=leaving.__contains__,
         is_urgent=lambda: urgent,
         repair_after_seconds=30,
         forget_after_seconds=300,
@@ -131,6 +133,57 @@ class ReplicaSetTests(SynchronousTestCase):
         found = placement(RECORDS, 8, dict.fromkeys(members[:3], 0.5)).replica_set(key)
         self.assertFalse(set(members[:3]) & set(found.holders))
         self.assertEqual(len(found.holders), 8)
+
+
+class LeavingTests(SynchronousTestCase):
+    """Those who leave are members, and the next ones keep copies in their stead at once."""
+
+    key = b"k" * 32
+
+    def test_the_next_ones_hold(self) -> None:
+        """n and the quorums stay as they are while it serves; nobody stands in for it."""
+        order = placement(RECORDS, 4).candidates(self.key)
+        found = placement(RECORDS, 4, leaving=[order[1]]).replica_set(self.key)
+        self.assertEqual(found.members, order[:4])
+        self.assertEqual(set(found.holders), {order[0], order[2], order[3], order[4]})
+        self.assertEqual(found.stand_ins, ())
+        self.assertEqual(found.everyone, (*order[:4], order[4]))
+
+    def test_both_may_ask_and_take(self) -> None:
+        """The one that leaves still gets what others send by an older view."""
+        order = placement(RECORDS, 4).candidates(self.key)
+        where = placement(RECORDS, 4, leaving=[order[1]])
+        for node in (order[1], order[4]):
+            self.assertTrue(where.may_ask(node, self.key))
+            self.assertTrue(where.is_candidate(node, self.key, 3))
+            self.assertTrue(any(self.key in arc for arc, _ in where.arcs_held_by(node)))
+
+    def test_one_that_dies_on_the_way(self) -> None:
+        """Is counted as any dead one, and replaced already."""
+        order = placement(RECORDS, 4).candidates(self.key)
+        found = placement(RECORDS, 4, {order[1]: 1.0}, leaving=[order[1]]).replica_set(self.key)
+        self.assertIn(order[1], found.members)
+        self.assertNotIn(order[1], found.holders)
+
+    def test_everybody(self) -> None:
+        """They are asked for as long as they are there."""
+        nodes = [r.node_id for r in RECORDS]
+        found = placement(RECORDS, 4, leaving=nodes).replica_set(self.key)
+        self.assertEqual((len(found.members), found.holders), (4, ()))
+
+    @given(st.integers(1, 4), st.sets(st.integers(0, 11), max_size=6))
+    def test_as_many_hold_as_ever(self, replicas: int, who: set[int]) -> None:
+        """As long as there are others, whoever leaves."""
+        leaving = [RECORDS[at].node_id for at in who]
+        where = placement(RECORDS, replicas, leaving=leaving)
+        for item in RECORDS:
+            for position, _ in item.places:
+                found = where.replica_set(position)
+                self.assertEqual(len(found.holders), min(replicas, len(RECORDS) - len(leaving)))
+                self.assertFalse(set(found.holders) & set(leaving))
+                for node in found.holders:
+                    self.assertTrue(where.is_candidate(node, position, 3))
+                    self.assertTrue(any(position in arc for arc, _ in where.arcs_held_by(node)))
 
 
 class StandInTests(SynchronousTestCase):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tace.identity.keys import SigningKey
-from tace.identity.node_record import NodeRecord
+from tace.identity.node_record import Departure, NodeRecord
 from tace.ring.presence import MAX_AWAY_SECONDS, Presence
 
 NOW = 1_800_000_000
@@ -148,3 +149,87 @@ class AwayTests(PresenceTestCase):
         self.presence.stop()
         self.says_away(120)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DepartureTests(PresenceTestCase):
+    """A node that leaves for good."""
+
+    def says(self, departure: Departure) -> None:
+        self.presence.told(self.record(departure=departure), restarted=False)
+
+    def test_while_it_leaves_it_is_here(self) -> None:
+        """It is asked as before, and may die like any other."""
+        self.says(Departure.LEAVING)
+        self.assertTrue(self.presence.is_leaving(self.node))
+        self.assertFalse(self.presence.is_gone(self.node))
+        self.assertIsNone(self.presence.gone_for(self.node))
+        self.assertTrue(self.presence.found_dead(self.node))
+        self.assertTrue(self.presence.is_leaving(self.node))
+
+    def test_one_that_has_left_was_never_there(self) -> None:
+        """Nobody waits for it, asks it, or looks for it among the dead."""
+        self.says(Departure.LEAVING)
+        self.presence.found_dead(self.node)
+        self.says(Departure.LEFT)
+        self.assertTrue(self.presence.has_left(self.node))
+        self.assertFalse(self.presence.is_leaving(self.node))
+        self.assertTrue(self.presence.is_gone(self.node))
+        self.assertEqual(self.presence.gone_for(self.node), inf)
+        self.assertEqual((self.presence.dead(), self.presence.away()), ([], []))
+        self.assertEqual(self.presence.gone_count, 1)
+        self.assertFalse(self.presence.found_dead(self.node))
+        self.assertFalse(self.presence.heard(self.node))
+        self.assertTrue(self.presence.is_gone(self.node))
+
+    def test_its_return_ends_it(self) -> None:
+        """A record that says nothing of it."""
+        for departure in (Departure.LEAVING, Departure.LEFT):
+            self.says(departure)
+            self.comes_back()
+            self.assertFalse(self.presence.is_leaving(self.node))
+            self.assertFalse(self.presence.is_gone(self.node))
+            self.assertIsNone(self.presence.gone_for(self.node))
+
+    def test_one_that_was_away_and_has_left(self) -> None:
+        """Its time passes, and it does not become a dead one."""
+        self.says_away(120)
+        self.says(Departure.LEFT)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.presence.away(), [])
+
+    def test_who_is_forgotten_is_not_leaving(self) -> None:
+        """Nothing is remembered without a record."""
+        for departure in (Departure.LEAVING, Departure.LEFT):
+            self.says(departure)
+            self.presence.forget(self.node)
+            self.assertFalse(self.presence.is_leaving(self.node))
+            self.assertFalse(self.presence.has_left(self.node))
+
+
+class ComingTests(PresenceTestCase):
+    """Many who come at once."""
+
+    def test_many_that_were_not_known(self) -> None:
+        """At least three, and one in twenty of all, within a minute."""
+        for _ in range(2):
+            self.presence.came()
+        self.assertFalse(self.presence.many_came(10))
+        self.presence.came()
+        self.assertTrue(self.presence.many_came(10))
+        self.assertTrue(self.presence.many_came(60))
+        self.assertFalse(self.presence.many_came(61))
+        self.clock.advance(61.0)
+        self.assertFalse(self.presence.many_came(10))
+
+    def test_who_was_dead_comes_back(self) -> None:
+        """It counts as one that comes; who never went does not."""
+        for _ in range(3):
+            self.presence.heard(self.node)
+        self.assertFalse(self.presence.many_came(10))
+        for number in range(3):
+            self.presence.found_dead(self.node)
+            if number:
+                self.presence.heard(self.node)
+            else:
+                self.presence.told(self.record(boot=2), restarted=True)
+        self.assertTrue(self.presence.many_came(10))

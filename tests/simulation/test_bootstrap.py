@@ -9,7 +9,6 @@ from tace.seams import NamedSeed
 from tace.simulation.node import SimulatedNode
 from tace.simulation.world import World, simulated_world
 
-
 NOBODY = "10.9.9.9:6512"
 
 

@@ -25,7 +25,7 @@ class Lines(SynchronousTestCase):
             ("kill adjacent 2 power", c.Kill(c.Who(count=2, adjacent=True), True, False)),
             ("kill n03", c.Kill(c.Who(name="n03"), power=False, wipe=False)),
             ("stop 2", c.Stop(some)),
-            ("leave n03", c.Leave(c.Who(name="n03"))),
+            ("leave 2 within 20", c.Leave(some, 20.0)),
             ("start all", c.Start(c.Who(share=1.0))),
             ("stall 2 for 3", c.Stall(some, 3.0)),
             ("skew 2 by -20", c.Skew(some, -20.0)),

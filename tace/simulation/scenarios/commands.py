@@ -146,12 +146,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """``leave n03``: for good, one after the other; each has handed over everything and is gone."""
+    """``leave 2 within 20``: for good, one after the other, so many seconds apart; by then each has
+    handed over everything and is gone."""
 
     who: Who
+    seconds: float
 
     def play(self, stage: Stage) -> None:
-        stage.leave(self.who.choose(stage, stage.world.living))
+        stage.leave(self.who.choose(stage, stage.world.living), seconds=self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,12 @@ def _kill(words: _Words) -> c.Command:
     return c.Kill(who, power=words.take("power"), wipe=words.take("wipe"))
 
 
+def _leave(words: _Words) -> c.Command:
+    who = words.who()
+    words.must("within")
+    return c.Leave(who, words.number("how soon"))
+
+
 def _stall(words: _Words) -> c.Command:
     who = words.who()
     words.must("for")
@@ -196,7 +202,7 @@ VERBS: dict[str, Callable[[_Words], c.Command]] = {
     "run": lambda words: c.Run(words.number("how long")),
     "kill": _kill,
     "stop": lambda words: c.Stop(words.who()),
-    "leave": lambda words: c.Leave(words.who()),
+    "leave": _leave,
     "start": lambda words: c.Start(words.who()),
     "stall": _stall,
     "skew": _skew,

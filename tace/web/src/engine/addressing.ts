@@ -20,7 +20,7 @@ import { type Bytes, fromHex, hex } from "../wire/bytes";
 import type { Points } from "../wire/digest";
 import { type Envelope, KIND_REQUESTS } from "../wire/objects";
 import { parseUserRecord } from "../wire/user-record";
-import type { Identity, MessageId } from "./contract";
+import { EngineError, type Identity, type MessageId } from "./contract";
 import type { Directory } from "./directory";
 import type { Own } from "./own";
 
@@ -64,6 +64,14 @@ export interface Writing {
   nowMs: number;
 }
 
+/** How many contents wait at once until their recipients confirm them. */
+const MAX_OUTGOING = 8192;
+
+export function isSessionRequest(outgoing: OutgoingRow): boolean {
+  const contents = decodeContents(outgoing.content);
+  return contents.every(({ body }) => body.kind === Kind.SESSION_REQUEST);
+}
+
 export class Addressing {
   constructor(
     private readonly own: Own,
@@ -77,6 +85,7 @@ export class Addressing {
    *
    * @returns the person with the next counter (it is put), the counter taken, the contents' ids.
    * @throws TooLarge more than 64 KiB.
+   * @throws EngineError outbox-full: some of what waits has to be confirmed or to expire first.
    */
   async write(
     change: Change,
@@ -84,6 +93,8 @@ export class Addressing {
   ): Promise<{ person: PersonRow; counter: number; ids: MessageId[] }> {
     const { person, nowMs } = writing;
     const bodies = this.bodies(writing);
+    const waiting = (await change.keys("outgoing")).length;
+    if (waiting + bodies.length > MAX_OUTGOING) throw new EngineError("outbox-full");
     const counter = writing.counter ?? person.nextCounter;
     const after =
       writing.counter === undefined

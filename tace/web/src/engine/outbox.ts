@@ -7,19 +7,16 @@
  */
 
 import type { Clock } from "../network/clock";
-import { type Connection, MAX_STAMP_BITS } from "../network/connection";
-import { NoNode, TooMuchWork } from "../network/errors";
+import type { Connection } from "../network/connection";
+import { NoNode } from "../network/errors";
 import type { Nodes } from "../network/nodes";
 import type { Change } from "../store/change";
 import type { Database } from "../store/database";
 import {
   dueParcels,
   encryptAnew,
+  isAnyDue,
   makeWaitingDue,
-  outgoingOf,
-  overdue,
-  parcelsOf,
-  parcelsOfMessage,
   removeOutgoing,
   unaddressed,
 } from "../store/outbox";
@@ -28,34 +25,27 @@ import { Turns } from "../store/turns";
 import { type Bytes, equal, hex } from "../wire/bytes";
 import { MAX_ENVELOPES, Send, type SendResult } from "../wire/client";
 import { Failure, ProtocolError, Refusal, type TaceError } from "../wire/errors";
-import { type Envelope, KIND_REQUESTS, lockOf, parseEnvelope, stampedFor } from "../wire/objects";
-import { type Addressing, latestHours, NoRecord, type Terms } from "./addressing";
-import type { Identity, MessageId } from "./contract";
-import { type Directory, NeverOnline } from "./directory";
+import { type Envelope, parseEnvelope } from "../wire/objects";
+import { type Addressing, NoRecord } from "./addressing";
+import type { Identity } from "./contract";
+import type { Directory } from "./directory";
+import { Elsewhere } from "./elsewhere";
 import type { Uploads } from "./files";
-import { summariseChanged } from "./history";
-import { News } from "./news";
-import { offered, progressOf } from "./progress";
+import { LOOKED_UP_FOR_MS, Lookups } from "./lookups";
+import type { News } from "./news";
 import type { Publisher } from "./publish";
-import { type Stamper, wantedBits } from "./stamping";
-import { setMessageState } from "./states";
+import { type Ready, Results, termsOf } from "./results";
+import { type Stamper, Stamps } from "./stamping";
 
 const HOUR_MS = 3_600_000;
 /** How many nodes may break under one flush before it is left for later. */
 const NODES_TRIED = 3;
 /** A batch leaves when its stamps have taken this long, so that the first do not wait for all. */
 const STAMPING_MS = 500;
-/** How long a recipient's records are taken as they are while the program runs. */
-export const LOOKED_UP_FOR_MS = 60_000;
-const UNCONFIRMED_MS = 30_000;
-/** Who has not confirmed for 30 s is looked up again, at most so often: they may have moved. */
-const RECHECK_MS = 120_000;
 /** How many contents are encrypted in one transaction. */
 const ADDRESSED_TOGETHER = 16;
 /** A connection that sent nothing for so long is closed: who only receives needs just one. */
 const IDLE_MS = 60_000;
-/** How much of what nodes said is remembered. */
-const MAX_REMEMBERED = 1024;
 
 export interface OutboxParts {
   database: Database;
@@ -71,24 +61,24 @@ export interface OutboxParts {
   publish: (news: News) => void;
 }
 
-interface Ready {
-  parcel: ParcelRow;
-  envelope: Envelope;
-}
-
 /** The one way to send. One flush at a time. */
 export class Outbox {
   private readonly turns = new Turns();
   private readonly dialling = new Turns();
-  private readonly wantedBits = new Map<string, number>();
-  private readonly removedSaid = new Set<string>();
+  private readonly stamps: Stamps;
+  private readonly lookups: Lookups;
+  private readonly results: Results;
   private connection: Connection | null = null;
   private avoided: Bytes | null = null;
   private usedMs = 0;
   private cancelIdle: (() => void) | null = null;
   private readonly ending = new AbortController();
 
-  constructor(private readonly parts: OutboxParts) {}
+  constructor(private readonly parts: OutboxParts) {
+    this.stamps = new Stamps(parts.stamper);
+    this.lookups = new Lookups(parts.database, parts.directory, parts.clock);
+    this.results = new Results({ ...parts, stamps: this.stamps });
+  }
 
   // -- what callers use ---------------------------------------------------------------------------
 
@@ -122,7 +112,7 @@ export class Outbox {
    */
   flush(): Promise<void> {
     return this.turns.run(async () => {
-      await this.dropExpired();
+      await this.results.dropExpired();
       if (await this.hasWork()) await this.withNode((connection) => this.flushAt(connection));
     });
   }
@@ -134,7 +124,7 @@ export class Outbox {
    * @throws NoNode no node could be asked.
    */
   async lookUp(identity: Identity, maxAgeMs: number): Promise<void> {
-    await this.withNode((connection) => this.lookUpAt(connection, identity, maxAgeMs));
+    await this.withNode((connection) => this.lookups.lookUp(connection, identity, maxAgeMs));
   }
 
   /**
@@ -161,7 +151,7 @@ export class Outbox {
       while (results.length < envelopes.length) {
         const batch = envelopes.slice(results.length, results.length + MAX_ENVELOPES);
         const stamped: Envelope[] = [];
-        for (const envelope of batch) stamped.push(await this.stamped(connection, envelope));
+        for (const envelope of batch) stamped.push(await this.stamps.stamped(connection, envelope));
         results.push(...(await this.send(connection, stamped)));
       }
     });
@@ -230,39 +220,19 @@ export class Outbox {
   private async hasWork(): Promise<boolean> {
     const { database, publisher, uploads, clock } = this.parts;
     const now = clock.now();
-    if ((await dueParcels(database.reader, now, 1)).length) return true;
+    if (await isAnyDue(database.reader, now)) return true;
     if ((await unaddressed(database.reader)).length) return true;
     if (await uploads.due(now)) return true;
-    if ((await this.outdated(now)).length) return true;
+    if ((await this.lookups.outdated(now)).length) return true;
     return await publisher.due(now);
-  }
-
-  /**
-   * Everybody who has not confirmed what was written a while ago, and is to be looked up again: once
-   * since it was written, and every two minutes.
-   */
-  private async outdated(nowMs: number): Promise<Identity[]> {
-    const { reader } = this.parts.database;
-    const writtenMs = new Map<Identity, number>();
-    for (const each of await reader.all("outgoing")) {
-      if (each.device !== null || each.writtenMs >= nowMs - UNCONFIRMED_MS) continue;
-      writtenMs.set(each.peer, Math.max(each.writtenMs, writtenMs.get(each.peer) ?? 0));
-    }
-    const found: Identity[] = [];
-    for (const [identity, written] of writtenMs) {
-      const person = await reader.get("person", identity);
-      if (!person) continue;
-      const age = nowMs - person.lookedUpMs;
-      if (age < 0 || age >= RECHECK_MS || person.lookedUpMs < written) found.push(identity);
-    }
-    return found;
   }
 
   private async flushAt(asked: Connection): Promise<void> {
     const { nodes, publisher, uploads, clock } = this.parts;
     const now = clock.now();
     const isPublished = !(await publisher.due(now)) || (await this.tryPublish(asked, now));
-    for (const identity of await this.outdated(now)) await this.tryLookUp(asked, identity, 0);
+    for (const identity of await this.lookups.outdated(now))
+      await this.lookups.tryLookUp(asked, identity, 0);
     const pauseMs = await uploads.upload(asked, nodes.others(asked.challenge.nodeId));
     await this.addressAll(asked);
     const connection = await this.offerAll(asked);
@@ -291,7 +261,7 @@ export class Outbox {
     const people = [...new Set(waiting.map((each) => each.peer))];
     for (const peer of people) {
       if (waiting.some((each) => each.peer === peer && each.device === null)) {
-        await this.tryLookUp(connection, peer, LOOKED_UP_FOR_MS);
+        await this.lookups.tryLookUp(connection, peer, LOOKED_UP_FOR_MS);
       }
     }
     for (let at = 0; at < waiting.length; at += ADDRESSED_TOGETHER) {
@@ -340,7 +310,7 @@ export class Outbox {
     const person = await database.reader.get("person", outgoing.peer);
     const age = person ? clock.now() - person.lookedUpMs : -1;
     if (age < 0 || age >= LOOKED_UP_FOR_MS) {
-      await this.tryLookUp(connection, outgoing.peer, 0);
+      await this.lookups.tryLookUp(connection, outgoing.peer, 0);
       if (!(await this.addressSome(connection, [outgoing])).length) return;
     }
     if (outgoing.device !== null) {
@@ -349,52 +319,27 @@ export class Outbox {
     }
   }
 
-  private async lookUpAt(
-    connection: Connection,
-    identity: Identity,
-    maxAgeMs: number,
-  ): Promise<void> {
-    const { database, directory, clock } = this.parts;
-    const now = clock.now();
-    const person = await database.reader.get("person", identity);
-    const known = await directory.devices(database.reader, identity, now);
-    const age = person ? now - person.lookedUpMs : -1;
-    if (age >= 0 && age < maxAgeMs) {
-      if (known.length) return;
-      throw new NeverOnline();
-    }
-    await directory.lookUp(connection, identity, now);
-    const current = await directory.devices(database.reader, identity, now);
-    await database.change(async (change) => {
-      for (const outgoing of await outgoingOf(change, identity)) {
-        if (outgoing.addressed !== 1 || outgoing.device !== null) continue;
-        const parcels = await parcelsOf(change, outgoing.seq);
-        const reached = new Set(parcels.map((parcel) => parcel.device));
-        // They have a device that it was not encrypted for.
-        if (current.some((row) => !reached.has(row.device))) await encryptAnew(change, outgoing);
-      }
-    });
-  }
-
-  private async tryLookUp(
-    connection: Connection,
-    identity: Identity,
-    maxAgeMs: number,
-  ): Promise<void> {
-    try {
-      await this.lookUpAt(connection, identity, maxAgeMs);
-    } catch (error) {
-      // What is known will do, and where nothing is known it stays in the outbox.
-      if (!(error instanceof NeverOnline || error instanceof Refusal)) throw error;
-    }
-  }
-
   /** Offer what is due; the connection that is in use afterwards. */
   private async offerAll(first: Connection): Promise<Connection> {
+    const elsewhere = new Elsewhere(this.parts.nodes, this.ending.signal);
+    try {
+      let connection = await this.offerWaiting(first);
+      while (await this.repeatSome(connection, elsewhere)) {
+        // What no node has taken goes before what is only offered once more.
+        connection = await this.offerWaiting(connection);
+      }
+      return connection;
+    } finally {
+      elsewhere.end();
+    }
+  }
+
+  /** Offer what no majority has; the connection that is in use afterwards. */
+  private async offerWaiting(first: Connection): Promise<Connection> {
     const { database, nodes, clock } = this.parts;
     let connection = first;
     for (;;) {
-      const due = await dueParcels(database.reader, clock.now(), MAX_ENVELOPES);
+      const due = await dueParcels(database.reader, "waiting", clock.now(), MAX_ENVELOPES);
       if (!due.length) return connection;
       const started = clock.now();
       const batch = await this.ready(connection, due);
@@ -403,7 +348,7 @@ export class Outbox {
         connection,
         batch.map(({ envelope }) => envelope),
       );
-      const isStored = await this.apply(connection, batch, results);
+      const isStored = await this.results.apply(connection, batch, results);
       if (!isStored && nodes.others(connection.challenge.nodeId)) {
         // The next attempt, a quarter of a second from now, goes to another node.
         const pauseMs = Math.max(...results.map((result) => result.retryAfterMs));
@@ -415,6 +360,33 @@ export class Outbox {
         await this.addressAll(connection);
       }
     }
+  }
+
+  /**
+   * Offer some of what is stored and unconfirmed once more, each at another node than the one
+   * before; where there is no other, at the one that is in use. False where nothing was due.
+   */
+  private async repeatSome(used: Connection, elsewhere: Elsewhere): Promise<boolean> {
+    const { database, clock } = this.parts;
+    const due = await dueParcels(database.reader, "stored", clock.now(), MAX_ENVELOPES);
+    const [first] = due;
+    if (!first) return false;
+    const started = clock.now();
+    const lent = await elsewhere.connected(first.asked ?? "", this.avoided);
+    if (lent) {
+      const node = hex(lent.challenge.nodeId);
+      const some = due.filter((parcel) => parcel.asked !== node);
+      await elsewhere.tried(lent, () => this.repeatAt(lent, some));
+    } else await this.repeatAt(used, due);
+    if (clock.now() - started >= STAMPING_MS) await this.addressAll(used);
+    return true;
+  }
+
+  private async repeatAt(connection: Connection, due: readonly ParcelRow[]): Promise<void> {
+    const batch = await this.ready(connection, due);
+    if (!batch.length) return;
+    const envelopes = batch.map(({ envelope }) => envelope);
+    await this.results.apply(connection, batch, await this.send(connection, envelopes));
   }
 
   /** The first of what is due, with the stamps that the node wants. */
@@ -434,7 +406,7 @@ export class Outbox {
       }
       // What needs no work does not wait for it.
       if (batch[0] && parcel.stamped && !batch[0].parcel.stamped) break;
-      const stamped = await this.stamped(connection, envelope);
+      const stamped = await this.stamps.stamped(connection, envelope);
       if (stamped !== envelope) {
         await database.change(async (change) => {
           const known = await change.get("parcel", parcel.seq);
@@ -447,111 +419,7 @@ export class Outbox {
     return batch;
   }
 
-  // -- results ------------------------------------------------------------------------------------
-
-  /** Note what became of them; false when one was not stored. */
-  private async apply(
-    connection: Connection,
-    batch: readonly Ready[],
-    results: readonly SendResult[],
-  ): Promise<boolean> {
-    const { database, nodes, clock, chance } = this.parts;
-    const now = clock.now();
-    const { nodeId } = connection.challenge;
-    const elsewhere = nodes.others(nodeId);
-    const news = new News();
-    const isStored = await database.change(async (change) => {
-      const messages = new Map<string, OutgoingRow>();
-      let all = true;
-      for (const [at, { parcel: sent, envelope }] of batch.entries()) {
-        const result = results[at];
-        const parcel = await change.get("parcel", sent.seq);
-        const outgoing = await change.get("outgoing", sent.outgoing);
-        // Confirmed, or encrypted anew, while it was on its way.
-        if (!result || !parcel || !outgoing) continue;
-        if (outgoing.message !== null) {
-          messages.set(`${outgoing.peer} ${outgoing.message}`, outgoing);
-        }
-        if (result.state === "stamp-required" && this.wants(nodeId, envelope, result)) {
-          // Stamped anew with what the mailbox wants, it goes out again at once.
-          continue;
-        }
-        if (this.mustBeSealedAnew(connection, outgoing, envelope, result)) {
-          await encryptAnew(change, outgoing);
-          all = all && result.state === "removed";
-          continue;
-        }
-        const isProved =
-          result.state === "acked" && equal(await lockOf(result.secret), envelope.lock);
-        const answer = { ...result, proved: isProved };
-        const after = offered(parcel, answer, now, chance, elsewhere);
-        change.put("parcel", after);
-        all = all && after.state !== "waiting";
-      }
-      for (const { peer, message } of messages.values()) {
-        if (message === null) continue;
-        await this.noteProgress(change, news, peer, message, connection.address.origin, now);
-      }
-      await summariseChanged(change, news);
-      return all;
-    });
-    this.parts.publish(news);
-    return isStored;
-  }
-
-  private async noteProgress(
-    change: Change,
-    news: News,
-    peer: Identity,
-    message: MessageId,
-    node: string,
-    nowMs: number,
-  ): Promise<void> {
-    const contents = await parcelsOfMessage(change, peer, message);
-    if (!contents.length) return;
-    const { state, copies, of } = progressOf(contents);
-    const refusal = contents.flat().find((parcel) => parcel.refusal)?.refusal ?? null;
-    await setMessageState(change, news, message, state, nowMs, { copies, of, node, refusal });
-  }
-
-  private mustBeSealedAnew(
-    connection: Connection,
-    outgoing: OutgoingRow,
-    envelope: Envelope,
-    result: SendResult,
-  ): boolean {
-    if (result.state === "too-far-ahead") {
-      return envelope.expiresHours > termsOf(connection).latestHours;
-    }
-    if (result.state !== "removed") return false;
-    // Their device could not unseal it: it has other keys than we thought. Nothing proves that, so
-    // it is taken from each node once for each content.
-    const said = `${hex(connection.challenge.nodeId)} ${outgoing.seq}`;
-    if (this.removedSaid.has(said)) return false;
-    if (this.removedSaid.size >= MAX_REMEMBERED) this.removedSaid.clear();
-    this.removedSaid.add(said);
-    return true;
-  }
-
-  private async dropExpired(): Promise<void> {
-    const { database, clock } = this.parts;
-    const now = clock.now();
-    const old = await overdue(database.reader, Math.floor(now / HOUR_MS));
-    if (!old.length) return;
-    const news = new News();
-    await database.change(async (change) => {
-      for (const outgoing of old) {
-        await removeOutgoing(change, outgoing.seq);
-        if (outgoing.message === null) continue;
-        await setMessageState(change, news, outgoing.message, "failed", now, {});
-        await dropRest(change, outgoing);
-      }
-      await summariseChanged(change, news);
-    });
-    this.parts.publish(news);
-  }
-
-  // -- nodes and stamps ---------------------------------------------------------------------------
+  // -- nodes --------------------------------------------------------------------------------------
 
   private async withNode<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     let last: TaceError | null = null;
@@ -592,39 +460,4 @@ export class Outbox {
     }
     return results;
   }
-
-  /**
-   * The envelope with the stamp that its mailbox asks for; itself where that is fine.
-   *
-   * @throws TooMuchWork the node wants more than any message is worth.
-   */
-  private async stamped(connection: Connection, envelope: Envelope): Promise<Envelope> {
-    const { nodeId, requestsStampBits } = connection.challenge;
-    const wanted = this.wantedBits.get(`${hex(nodeId)} ${hex(envelope.mailbox)}`) ?? 0;
-    const target = Math.max(requestsStampBits, wanted);
-    if (envelope.kind !== KIND_REQUESTS || (await stampedFor(envelope, target))) return envelope;
-    if (target > MAX_STAMP_BITS) throw new TooMuchWork(target);
-    return await this.parts.stamper.stamp(envelope, target);
-  }
-
-  /** Remember how much work a mailbox wants at that node; false where it was done, or is too much. */
-  private wants(nodeId: Bytes, envelope: Envelope, result: SendResult): boolean {
-    const bits = wantedBits(result.detail);
-    if (!(bits > envelope.stampTarget && bits <= MAX_STAMP_BITS)) return false;
-    if (this.wantedBits.size >= MAX_REMEMBERED) this.wantedBits.clear();
-    this.wantedBits.set(`${hex(nodeId)} ${hex(envelope.mailbox)}`, bits);
-    return true;
-  }
-}
-
-/** The other parts of a text of which one expired. */
-async function dropRest(change: Change, outgoing: OutgoingRow): Promise<void> {
-  for (const other of await outgoingOf(change, outgoing.peer)) {
-    if (other.message === outgoing.message) await removeOutgoing(change, other.seq);
-  }
-}
-
-function termsOf(connection: Connection): Terms {
-  const { networkId, maxLifetimeHours } = connection.challenge;
-  return { networkId, latestHours: latestHours(connection.nodeNow / 1000, maxLifetimeHours) };
 }

@@ -1,14 +1,17 @@
 /** How far messages have come: what a node's answer makes of a parcel, and parcels of a message. */
 
-import { offerAgainAfter, retryAfter } from "../network/backoff";
+import { retryAfter } from "../network/backoff";
 import type { ParcelRow } from "../store/rows";
 import type { MessageState } from "./contract";
+import { repeatAfter, repeatAfterRefusal } from "./repeats";
 
 /** The longest that one node may ask to be left alone. */
 export const LONGEST_PAUSE_MS = 60_000;
 
 /** What a node answered for one envelope (docs/protocol/client.md, section 5). */
 export interface Answer {
+  /** Id of the node, 64 hexadecimal digits. */
+  node: string;
   state: string;
   copies: number;
   of: number;
@@ -42,13 +45,16 @@ export function offered(
       copies: answer.copies,
       replicas: answer.of,
       attempts: offers,
-      nextMs: nowMs + offerAgainAfter(offers, chance),
+      nextMs: nowMs + repeatAfter(offers, chance),
+      asked: answer.node,
       refusal: null,
     };
   }
   if (parcel.state === "stored") {
-    // It was on a majority of disks a while ago; it is looked after again in a minute.
-    return { ...parcel, nextMs: nowMs + offerAgainAfter(1, chance) };
+    // It was on a majority of disks a while ago, and does not fall back.
+    const offers = parcel.attempts + 1;
+    const nextMs = nowMs + repeatAfterRefusal(offers, chance);
+    return { ...parcel, attempts: offers, nextMs, asked: answer.node };
   }
   const failures = parcel.attempts + 1;
   const wait = retryAfter(failures, chance);

@@ -22,7 +22,8 @@ import type { Envelope } from "../wire/objects";
 import { type Addressing, latestHours, NoRecord } from "./addressing";
 import type { Identity } from "./contract";
 import { type Directory, NeverOnline } from "./directory";
-import { LOOKED_UP_FOR_MS, type Outbox } from "./outbox";
+import { LOOKED_UP_FOR_MS } from "./lookups";
+import type { Outbox } from "./outbox";
 
 /** A receipt waits at random up to this long, so that its time says little about the message's. */
 export const LATEST_MS = 2_000;

@@ -11,7 +11,7 @@ import { Nodes } from "../network/nodes";
 import type { Database } from "../store/database";
 import { meta, removeMeta, setMeta } from "../store/meta";
 import { StoredNodes } from "../store/nodes";
-import { makeWaitingDue } from "../store/outbox";
+import { makeStoredDue, makeWaitingDue } from "../store/outbox";
 import { hex } from "../wire/bytes";
 import { GetStatus } from "../wire/client";
 import { TaceError } from "../wire/errors";
@@ -24,13 +24,15 @@ import { fetchFile, Uploads } from "./files";
 import { Flushing } from "./flushing";
 import { Following } from "./following";
 import { Inbox } from "./inbox";
+import { LOOKED_UP_FOR_MS } from "./lookups";
 import { NewDevices } from "./new-devices";
-import { LOOKED_UP_FOR_MS, Outbox } from "./outbox";
+import { Outbox } from "./outbox";
 import type { Own } from "./own";
 import { People } from "./people";
 import { Publisher, ReplacedIdentity } from "./publish";
 import { type Batch, Reading } from "./reading";
 import { Receipts } from "./receipts";
+import { ABSENT_MS } from "./repeats";
 import { retain, tidy } from "./retention";
 import { Showing } from "./showing";
 import { Stamper } from "./stamping";
@@ -183,7 +185,16 @@ export class Running {
     const { points, dialler } = connecting;
     const store = new StoredNodes(database);
     const known = await KnownNodes.load(store, clock, here);
-    const nodes = new Nodes({ dial: dialler.dial, clock, random: chance, known, store, points });
+    const nodes = new Nodes({
+      dial: dialler.dial,
+      clock,
+      random: chance,
+      known,
+      store,
+      points,
+      absentMs: ABSENT_MS,
+      returned: () => database.change(makeStoredDue),
+    });
     const chosen = (await meta(database.reader, "chosenNode")) ?? null;
     nodes.prefer(chosen);
     const publisher = await Publisher.open(database, own, points);

@@ -2,11 +2,17 @@
 
 import { stampSearch } from "../e2ee/stamp";
 import type { Clock } from "../network/clock";
+import { type Connection, MAX_STAMP_BITS } from "../network/connection";
+import { TooMuchWork } from "../network/errors";
 import { Turns } from "../store/turns";
-import { type Envelope, makeEnvelope } from "../wire/objects";
+import { type Bytes, hex } from "../wire/bytes";
+import type { SendResult } from "../wire/client";
+import { type Envelope, KIND_REQUESTS, makeEnvelope, stampedFor } from "../wire/objects";
 
 /** How long the engine may be busy with a stamp before everything else has its turn. */
 const SLICE_MS = 12;
+/** How many mailboxes' wishes are remembered. */
+const MAX_REMEMBERED = 1024;
 
 /** The program is ending. */
 export class StampGivenUp extends Error {}
@@ -57,5 +63,35 @@ export class Stamper {
 
   stop(): void {
     this.isStopped = true;
+  }
+}
+
+/** Makes the stamps that nodes and mailboxes ask for, and remembers what they ask for. */
+export class Stamps {
+  private readonly wantedBits = new Map<string, number>();
+
+  constructor(private readonly stamper: Stamper) {}
+
+  /**
+   * The envelope with the stamp that its mailbox asks for; itself where that is fine.
+   *
+   * @throws TooMuchWork the node wants more than any message is worth.
+   */
+  async stamped(connection: Connection, envelope: Envelope): Promise<Envelope> {
+    const { nodeId, requestsStampBits } = connection.challenge;
+    const wanted = this.wantedBits.get(`${hex(nodeId)} ${hex(envelope.mailbox)}`) ?? 0;
+    const target = Math.max(requestsStampBits, wanted);
+    if (envelope.kind !== KIND_REQUESTS || (await stampedFor(envelope, target))) return envelope;
+    if (target > MAX_STAMP_BITS) throw new TooMuchWork(target);
+    return await this.stamper.stamp(envelope, target);
+  }
+
+  /** Remember how much work a mailbox wants at that node; false where it was done, or is too much. */
+  wants(nodeId: Bytes, envelope: Envelope, result: SendResult): boolean {
+    const bits = wantedBits(result.detail);
+    if (!(bits > envelope.stampTarget && bits <= MAX_STAMP_BITS)) return false;
+    if (this.wantedBits.size >= MAX_REMEMBERED) this.wantedBits.clear();
+    this.wantedBits.set(`${hex(nodeId)} ${hex(envelope.mailbox)}`, bits);
+    return true;
   }
 }

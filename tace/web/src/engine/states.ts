@@ -5,7 +5,10 @@ import type { Delivery, MessageRow } from "../store/rows";
 import type { MessageId, MessageState } from "./contract";
 import type { News } from "./news";
 
-/** What is never taken back: a node that loses a copy, or says so, does not unsay a receipt. */
+/**
+ * How far it has come is never taken back: not by a node that loses a copy, or says so, and not
+ * because it is encrypted anew. It may fail until it was delivered.
+ */
 const RANK: Record<MessageState, number> = {
   saved: 0,
   failed: 0,
@@ -42,8 +45,8 @@ export async function setMessageState(
 ): Promise<void> {
   const row = await change.get("message", id);
   if (!row?.delivery) return;
-  const isBack = RANK[row.state] >= RANK.delivered && RANK[state] <= RANK[row.state];
-  if (isBack && row.state !== state) return;
+  const mayFail = state === "failed" && RANK[row.state] < RANK.delivered;
+  if (RANK[state] < RANK[row.state] && !mayFail) return;
   const { waiting: _, ...rest } = row;
   const delivery = { ...row.delivery, ...details };
   if (RANK[state] >= RANK.stored) delivery.storedMs ??= nowMs;

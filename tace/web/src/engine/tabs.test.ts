@@ -124,3 +124,21 @@ test("the tab that owns dies with commands under way, and the other carries them
   expect((await texts()).sort()).toEqual(["text 0", "text 1", "text 2", "text 3", "text 4"]);
   await second.close();
 });
+
+test("what is stored is offered again by the tab that owns alone", async () => {
+  const { first, second, bob } = await twoTabs();
+  await bob.close();
+  await second.call("send", bob.identity, idOf(1), "are you there?", null);
+  const { offers } = world.network;
+  await world.until(() => offers.length > 0);
+  await world.pass(2_000);
+  offers.length = 0;
+  await world.pass(100_000);
+  expect(offers).toHaveLength(1);
+  // Its next one comes when it is due, from whichever tab owns by then.
+  await first.close();
+  await world.pass(10_000);
+  expect(offers).toHaveLength(1);
+  await world.until(() => offers.length > 1, 200);
+  await second.close();
+});

@@ -5,8 +5,6 @@ export type Random = () => number;
 
 export const FIRST_MS = 250;
 export const SLOWEST_MS = 60_000;
-export const OFFER_AGAIN_MS = 60_000;
-export const OFFER_SLOWEST_MS = 6 * 3_600_000;
 export const WEBSOCKET_AGAIN_MS = 30_000;
 export const WEBSOCKET_SLOWEST_MS = 10 * 60_000;
 
@@ -15,20 +13,13 @@ export function retryAfter(failures: number, random: Random): number {
   return failures <= 1 ? FIRST_MS : doubling(1_000, SLOWEST_MS, failures - 2, random);
 }
 
-/**
- * Until a stored message that nobody confirmed is offered again: a minute, then twice as long each
- * time, up to 6 hours. All replicas may be gone, and the sender is not.
- */
-export function offerAgainAfter(offers: number, random: Random): number {
-  return doubling(OFFER_AGAIN_MS, OFFER_SLOWEST_MS, offers - 1, random);
-}
-
 /** Until a node that is polled is tried by WebSocket again: 30 s, then slower, up to 10 minutes. */
 export function webSocketAgainAfter(failures: number, random: Random): number {
   return doubling(WEBSOCKET_AGAIN_MS, WEBSOCKET_SLOWEST_MS, failures - 1, random);
 }
 
-function doubling(first: number, slowest: number, times: number, random: Random): number {
+/** `first`, doubled that many times up to `slowest`; a quarter less to a quarter more. */
+export function doubling(first: number, slowest: number, times: number, random: Random): number {
   const slower = first * 2 ** Math.min(Math.max(0, times), 16);
   return Math.min(slowest, slower) * (0.75 + random() / 2);
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { fromHex } from "../wire/bytes";
+import { fromHex, hex } from "../wire/bytes";
 import { LinkLost } from "../wire/errors";
 import { nodePoints } from "../wire/testing/points";
 import { vectorFile } from "../wire/testing/vectors";
@@ -94,6 +94,47 @@ describe("until a node is added, or the page's own one failed", () => {
     here.manner = { websocket: "speaks", polling: "speaks" };
     await clock.advance(RECENT_FAILURE_MS);
     expect(await taken(nodes.connect())).toBe(HERE);
+  });
+});
+
+describe("for what one node said is stored", () => {
+  beforeEach(async () => {
+    await meetBoth();
+    await taken(nodes.connect());
+    network.dialled.length = 0;
+  });
+
+  const elsewhere = async (without: string, avoid: Uint8Array | null = null) => {
+    const connecting = nodes.connectElsewhere(without, avoid);
+    await clock.advance(10 * STAGGER_MS);
+    const connection = await connecting;
+    connection?.close();
+    return connection?.address.origin ?? null;
+  };
+
+  it("any other one is dialled, those that were met as well", async () => {
+    const found = await elsewhere(hex(here.nodeId));
+    expect(["https://far.example", "https://away.example"]).toContain(found);
+    expect(network.origins).not.toContain(HERE);
+  });
+
+  it("the one that collects only where there is no third", async () => {
+    expect(await elsewhere(hex(here.nodeId), far.nodeId)).toBe("https://away.example");
+    away.kill();
+    expect(await elsewhere(hex(here.nodeId), far.nodeId)).toBe("https://far.example");
+  });
+
+  it("none where all others are gone, and nobody is asked twice", async () => {
+    far.kill();
+    away.kill();
+    expect(await elsewhere(hex(here.nodeId))).toBeNull();
+    expect(network.origins).not.toContain(HERE);
+  });
+
+  it("a second name of the same node is not another node", async () => {
+    far.kill();
+    away.nodeId.set(here.nodeId);
+    expect(await elsewhere(hex(here.nodeId))).toBeNull();
   });
 });
 
@@ -316,5 +357,40 @@ describe("health", () => {
     expect(health()?.health).toBe("slow");
     await nodes.failed(connection.address, new LinkLost("gone"));
     expect(health()).toMatchObject({ health: "failing", lastFailure: "gone" });
+  });
+});
+
+describe("after an absence", () => {
+  it("it is told before the first node is used, once", async () => {
+    let told = 0;
+    const dialler = new Dialler(
+      network.opener("websocket"),
+      network.opener("polling"),
+      clock,
+      () => 0.5,
+    );
+    const returning = new Nodes({
+      dial: dialler.dial,
+      clock,
+      random: () => 0.5,
+      known,
+      store,
+      points: nodePoints,
+      absentMs: 3_600_000,
+      returned: async () => {
+        told += 1;
+      },
+    });
+    // Whoever has met none yet has not been away.
+    for (const [hours, count] of [
+      [0, 0],
+      [0.9, 0],
+      [1, 1],
+      [0, 1],
+    ] as const) {
+      await clock.advance(hours * 3_600_000);
+      (await returning.connect()).close();
+      expect(told, `${hours} h`).toBe(count);
+    }
   });
 });

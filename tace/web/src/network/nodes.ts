@@ -3,7 +3,8 @@
  * then those met.
  *
  * A page says to its own node that it is open, and nobody else learns it: until the user added a
- * node, or the page's own one failed, no other is dialled.
+ * node, or the page's own one failed, no other is dialled. The one exception: what a node said is
+ * stored and nobody has confirmed is offered to the others too, for its word may be wrong.
  */
 
 import { type Bytes, equal, hex } from "../wire/bytes";
@@ -36,6 +37,9 @@ export interface NodesParts {
   readonly known: KnownNodes;
   readonly store: NodeStore;
   readonly points: Points;
+  /** Told before a node is used where none had been met for `absentMs`. */
+  readonly returned?: () => Promise<void>;
+  readonly absentMs?: number;
 }
 
 /** Connects to one node of this identity's network. */
@@ -76,6 +80,38 @@ export class Nodes {
       if (error instanceof OtherNetwork || error instanceof ClockDiffers) throw error;
       if (!(error instanceof TaceError)) throw error;
       throw new NoNode(`no node could be reached (${error.message})`, error);
+    }
+  }
+
+  /**
+   * Any other node that is known, named or met, in no order: for what that one said is stored. Whose
+   * word it was may be gone with all that it had. null where none can be had.
+   *
+   * @param without the id of the node that is not taken, 64 hexadecimal digits.
+   * @param avoid as for `connect`.
+   */
+  async connectElsewhere(
+    without: string,
+    avoid: Uint8Array | null,
+    signal?: AbortSignal,
+  ): Promise<Connection | null> {
+    const others = this.#attempts((node) => node.nodeId !== without, avoid, true);
+    if (!others.length) return null;
+    try {
+      const opened = await firstOf(
+        this.#parts.clock,
+        others,
+        STAGGER_MS,
+        (late) => late.close(),
+        signal,
+      );
+      if (hex(opened.challenge.nodeId) !== without) return opened;
+      // Reached by a name that nobody knew to be its own.
+      opened.close();
+      return null;
+    } catch (error) {
+      if (signal?.aborted || error instanceof TaceError) return null;
+      throw error;
     }
   }
 
@@ -182,13 +218,22 @@ export class Nodes {
     return known.all().filter((node) => addressOf(node).reachableFrom(known.here));
   }
 
-  #attempts(wanted: (node: KnownNode) => boolean, avoid: Uint8Array | null): Attempt<Connection>[] {
+  /** @param mixed in no order, instead of those first that are trusted most. */
+  #attempts(
+    wanted: (node: KnownNode) => boolean,
+    avoid: Uint8Array | null,
+    mixed = false,
+  ): Attempt<Connection>[] {
     const nodes = this.#reachable().filter(wanted);
     const avoided = avoid && hex(avoid);
     const seen = new Set<string>();
     const first = nodes
-      .map((node) => ({ node, rank: this.#rank(node), tie: this.#parts.random() }))
-      .sort((a, b) => a.rank - b.rank || (a.node.source === "met" ? a.tie - b.tie : 0));
+      .map((node) => ({
+        node,
+        rank: mixed ? 0 : this.#rank(node),
+        tie: mixed || node.source === "met" ? this.#parts.random() : 0,
+      }))
+      .sort((a, b) => a.rank - b.rank || a.tie - b.tie);
     return first
       .map(({ node }, index) => {
         const again = node.nodeId !== null && seen.has(node.nodeId);
@@ -243,7 +288,15 @@ export class Nodes {
       throw reason;
     }
     this.#failedUntil.delete(address.origin);
+    await this.#lookBack();
     if (known.get(address.origin)) await known.reached(address.origin, nodeId, software);
     return connection;
+  }
+
+  /** Before it is noted that a node was met: when was the last one? */
+  async #lookBack(): Promise<void> {
+    const { known, clock, absentMs = Number.POSITIVE_INFINITY, returned } = this.#parts;
+    const last = Math.max(...known.all().map((node) => node.lastSeenMs ?? 0));
+    if (returned && last > 0 && clock.now() - last >= absentMs) await returned();
   }
 }

@@ -1,7 +1,10 @@
+import { openDB } from "idb";
 import { expect, test } from "vitest";
 import { Database, NewerDatabase, NotOwner } from "./database";
 import { nextSequence } from "./meta";
-import type { OutgoingRow } from "./rows";
+import { dueParcels, isAnyDue, nextDueMs, type Offered, parcelsOf } from "./outbox";
+import type { OutgoingRow, ParcelRow } from "./rows";
+import { pathsOf, tableNames } from "./schema";
 import { databaseName, emptyDatabase } from "./testing/database";
 
 function outgoing(seq: number, more: Partial<OutgoingRow> = {}): OutgoingRow {
@@ -105,4 +108,54 @@ test("a database of a newer version is left alone", async () => {
     };
   });
   await expect(Database.open(name)).rejects.toBeInstanceOf(NewerDatabase);
+});
+
+test("an outbox of an earlier version goes on", async () => {
+  const name = databaseName();
+  const parcel = (seq: number, more: Partial<ParcelRow>): ParcelRow => ({
+    seq,
+    outgoing: seq,
+    device: "d",
+    envelopeId: `${seq}`,
+    envelope: new Uint8Array([seq]),
+    stamped: 0,
+    state: "waiting",
+    copies: 0,
+    replicas: 0,
+    attempts: 0,
+    nextMs: 5,
+    refusal: null,
+    ...more,
+  });
+  const rows = [
+    parcel(1, { state: "stored", nextMs: 3 }),
+    parcel(2, { stamped: 1 }),
+    parcel(3, {}),
+    parcel(4, { state: "acked", nextMs: null }),
+  ];
+  // As version 1 made it, as far as it differs.
+  const before = await openDB(name, 1, {
+    upgrade: (database) => {
+      for (const table of tableNames()) {
+        if (table === "parcel") continue;
+        const [path = "", ...more] = pathsOf(table);
+        database.createObjectStore(table, { keyPath: more.length ? [path, ...more] : path });
+      }
+      const parcels = database.createObjectStore("parcel", { keyPath: "seq" });
+      parcels.createIndex("byOutgoing", "outgoing");
+      parcels.createIndex("due", ["stamped", "nextMs"]);
+    },
+  });
+  for (const row of rows) await before.put("parcel", row);
+  before.close();
+  const database = await Database.open(name);
+  const { reader } = database;
+  const seqs = async (state: Offered, nowMs: number, limit = 9) =>
+    (await dueParcels(reader, state, nowMs, limit)).map((row) => row.seq);
+  expect(await parcelsOf(reader, 1)).toEqual([rows[0]]);
+  expect(await nextDueMs(reader)).toBe(3);
+  expect([await isAnyDue(reader, 2), await isAnyDue(reader, 3)]).toEqual([false, true]);
+  expect([await seqs("waiting", 4), await seqs("stored", 4)]).toEqual([[], [1]]);
+  expect([await seqs("waiting", 5), await seqs("waiting", 5, 1)]).toEqual([[3, 2], [3]]);
+  database.close();
 });

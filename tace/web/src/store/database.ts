@@ -55,7 +55,7 @@ export class Database {
     let database: Database | null = null;
     try {
       const opened = await openDB(name, DATABASE_VERSION, {
-        upgrade: (database, from) => upgrade(database, from),
+        upgrade: (database, from, _to, transaction) => upgrade(database, from, transaction),
         blocking: (_current, _blocked, event) => {
           (event.target as IDBDatabase).close();
           // What fails from now on fails because another one owns it.

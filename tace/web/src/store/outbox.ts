@@ -89,6 +89,10 @@ export async function addParcel(
   change.put("parcel", { ...parcel, ...fresh, seq });
 }
 
+/** Parcels that are offered: what no majority has, and what is offered once more. */
+export type Offered = Exclude<ParcelRow["state"], "acked">;
+const OFFERED: readonly Offered[] = ["waiting", "stored"];
+
 /**
  * Those whose time has come, in the order in which they were encrypted: a ratchet's messages open
  * soonest that way.
@@ -97,13 +101,14 @@ export async function addParcel(
  */
 export async function dueParcels(
   reader: Reader,
+  state: Offered,
   nowMs: number,
   limit: number,
 ): Promise<ParcelRow[]> {
   const seqs: number[] = [];
   for (const stamped of [0, 1]) {
     if (seqs.length >= limit) break;
-    const range = IDBKeyRange.bound([stamped, 0], [stamped, nowMs]);
+    const range = IDBKeyRange.bound([state, stamped, 0], [state, stamped, nowMs]);
     const found = (await reader.keys("parcel", { index: "due", range })) as number[];
     seqs.push(...found.sort((a, b) => a - b).slice(0, limit - seqs.length));
   }
@@ -111,15 +116,27 @@ export async function dueParcels(
   return rows.filter((row) => row !== undefined);
 }
 
+/** Is there any whose time has come? */
+export async function isAnyDue(reader: Reader, nowMs: number): Promise<boolean> {
+  const due = await nextDueMs(reader);
+  return due !== null && due <= nowMs;
+}
+
 /** When the next parcel is to be offered (again); null where there is none. */
 export async function nextDueMs(reader: Reader): Promise<number | null> {
+  const kinds = OFFERED.flatMap((state) => [0, 1].map((stamped) => prefix(state, stamped)));
   const first = await Promise.all(
-    [0, 1].map((stamped) =>
-      reader.all("parcel", { index: "due", range: prefix(stamped), limit: 1 }),
-    ),
+    kinds.map((range) => reader.all("parcel", { index: "due", range, limit: 1 })),
   );
   const times = first.flat().flatMap((parcel) => (parcel.nextMs === null ? [] : [parcel.nextMs]));
   return times.length ? Math.min(...times) : null;
+}
+
+/** Offer once more, now, what nodes took and nobody confirmed. */
+export async function makeStoredDue(change: Change): Promise<void> {
+  for (const parcel of await change.all("parcel")) {
+    if (parcel.state === "stored") change.put("parcel", { ...parcel, nextMs: 0 });
+  }
 }
 
 /** Offer what waits now: everything, or all that is for one person. */

@@ -223,6 +223,8 @@ export interface ParcelRow {
   /** When it is to be offered next; null: never again. */
   nextMs: number | null;
   refusal: string | null;
+  /** While stored: the node that was asked last, by its id. Rows of earlier releases do not say. */
+  asked?: string;
 }
 
 /** An envelope that was opened and saved: what comes again is let go of without another look. */

@@ -1,9 +1,9 @@
 /** The tables, their keys and indexes; and how a database is brought to this version. */
 
-import type { IDBPDatabase } from "idb";
+import type { IDBPDatabase, IDBPTransaction } from "idb";
 import type { TableName } from "./rows";
 
-export const DATABASE_VERSION = 1;
+export const DATABASE_VERSION = 2;
 
 interface TableShape {
   /** The property that is the key, or several that are it together. */
@@ -44,7 +44,10 @@ export const SCHEMA = {
       byExpiry: "expiresHours",
     },
   },
-  parcel: { key: "seq", indexes: { byOutgoing: "outgoing", due: ["stamped", "nextMs"] } },
+  parcel: {
+    key: "seq",
+    indexes: { byOutgoing: "outgoing", due: ["state", "stamped", "nextMs"] },
+  },
   opened: { key: "id", indexes: { byExpiry: "expiresHours" } },
   unreadable: { key: "id", indexes: { byDevice: ["peer", "device"], byKept: "keptMs" } },
   part: { key: ["peer", "whole", "number"], indexes: {} },
@@ -65,8 +68,16 @@ export function pathsOf(table: TableName, index?: string): readonly string[] {
   return typeof path === "string" ? [path] : path;
 }
 
-/** Makes what a database of an earlier version lacks. Steps are only ever appended. */
-export function upgrade(database: IDBPDatabase, from: number): void {
+/**
+ * Makes what a database of an earlier version lacks. Steps are only ever appended.
+ *
+ * @param from its version; 0: there is none yet.
+ */
+export function upgrade(
+  database: IDBPDatabase,
+  from: number,
+  transaction: IDBPTransaction<unknown, string[], "versionchange">,
+): void {
   if (from < 1) {
     for (const name of tableNames()) {
       const shape: TableShape = SCHEMA[name];
@@ -75,6 +86,13 @@ export function upgrade(database: IDBPDatabase, from: number): void {
         table.createIndex(index, mutable(path));
       }
     }
+    return;
+  }
+  if (from < 2) {
+    // What no node has taken yet is told from what is offered once more.
+    const parcels = transaction.objectStore("parcel");
+    parcels.deleteIndex("due");
+    parcels.createIndex("due", ["state", "stamped", "nextMs"]);
   }
 }
 

@@ -70,6 +70,8 @@ export class FakeNetwork {
   readonly blobs = new Map<string, Bytes>();
   /** Everything that was ever offered, in order. */
   readonly offered: string[] = [];
+  /** The same: which envelope, at the node of which origin, when. */
+  readonly offers: { id: string; origin: string; atMs: number }[] = [];
   stampBits = 4;
   /** How often a record was asked for. */
   recordsAsked = 0;
@@ -122,6 +124,8 @@ export interface Faults {
   doublePushes: boolean;
   /** What waits is pushed in the opposite order. */
   reversePushes: boolean;
+  /** Envelopes are said to be stored, and are not. */
+  lies: boolean;
   /** The word that answers every envelope; null: it is stored. */
   refuse: string | null;
   /** When a blob that was refused so may be offered again; 0: it does not say. */
@@ -147,6 +151,7 @@ export class FakeNode {
     losePushes: 0,
     doublePushes: false,
     reversePushes: false,
+    lies: false,
     refuse: null,
     retryAfterMs: 0,
     refuseBlobs: 0,
@@ -432,6 +437,7 @@ class FakeLink implements Transport {
     const envelope = await parseEnvelope(encoded);
     const id = hex(envelope.id);
     network.offered.push(id);
+    network.offers.push({ id, origin: this.node.origin, atMs: network.clock.now() });
     const nothing = { copies: 0, of: 0, secret: new Uint8Array(), retryAfterMs: 0, detail: "" };
     const secret = network.acked.get(id);
     if (secret) return { ...nothing, state: "acked", secret };
@@ -440,7 +446,7 @@ class FakeLink implements Transport {
     if (envelope.kind === KIND_REQUESTS && !(await stampedFor(envelope, network.stampBits))) {
       return { ...nothing, state: "stamp-required", detail: `bits ${network.stampBits}` };
     }
-    network.put(envelope);
+    if (!faults.lies) network.put(envelope);
     return { ...nothing, state: "stored", copies: 3, of: 4 };
   }
 

@@ -29,6 +29,8 @@ export const errors: Translated<typeof english> = {
   busy: "Gerade geschieht zu viel auf einmal. Versuche es gleich noch einmal.",
   "storage-full":
     "Dieser Browser hat keinen Platz mehr für tace. Schaffe welchen oder lösche alte Nachrichten und versuche es noch einmal.",
+  "outbox-full":
+    "Zu viele Nachrichten warten auf ihre Empfänger. Platz ist wieder, wenn einige angekommen oder abgelaufen sind.",
   internal:
     "Innen ist etwas schiefgegangen. Versuche es noch einmal; bleibt es dabei, lade die Seite neu.",
 };

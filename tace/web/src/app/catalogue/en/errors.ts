@@ -26,5 +26,7 @@ export const errors = {
   busy: "Too much is going on at once. Try again in a moment.",
   "storage-full":
     "This browser has no more space for tace. Free some, or delete old messages, then try again.",
+  "outbox-full":
+    "Too many messages wait for their recipients. There is room again when some have arrived or expired.",
   internal: "Something broke inside. Try again; if it stays like this, reload the page.",
 } as const satisfies Catalogue;
