@@ -59,7 +59,6 @@ class Printing(SynchronousTestCase):
         self.assertIn("3 items, 12,345 bytes", printed.getvalue())
         self.assertIn("abababab abababab abababab abababab and 3 more", printed.getvalue())
 
-
     def test_alone(self) -> None:
         """Whom it tried to reach, and why that failed; for people and for programs."""
         lines = ("seed a.example:6512: nobody there [bold]", "name net.example: no answer")
