@@ -172,9 +172,11 @@ class LinkPool:
                 self._dial_anew(node, dial)
 
     def guard(self, nodes: Collection[NodeId]) -> None:
-        self._guarded = frozenset(nodes)
-        for node, link in self._links.items():
-            link.guard(node in self._guarded)
+        before, self._guarded = self._guarded, frozenset(nodes)
+        for node in sorted(before ^ self._guarded):
+            link = self._links.get(node)
+            if link is not None:
+                link.guard(node in self._guarded)
 
     def drain(self, within_seconds: float) -> Deferred[None]:
         """Take nothing new, finish what is under way, close everything; fires when all is gone."""

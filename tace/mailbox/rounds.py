@@ -77,6 +77,10 @@ class ComparisonRounds:
         self._queue: dict[NodeId, _Shared] = {}
         self._running: dict[NodeId, _Turn] = {}
         self._idle: list[Deferred[None]] = []
+        self._held: Sequence[tuple[Arc, ReplicaSet]] | None = None
+        self._wide = False
+        self._shared: dict[NodeId, _Shared] = {}
+        """Of these held arcs and no others."""
         self._alone = True
         self._stopped = False
         self._rounds = Periodic(f"repair of {what}", clock, self._until_next, self._round)
@@ -154,59 +158,84 @@ class ComparisonRounds:
     async def _round(self) -> None:
         now = self._clock.seconds()
         shared = self._arcs_by_peer()
-        for peer, known in list(self._compared.items()):
-            if peer not in shared:
-                del self._compared[peer]
-            elif known.covers(shared[peer].arcs):
-                # What goes has to be compared again should it be shared once more. What stays has
-                # been compared: a node that joins costs two old neighbours nothing.
-                self._compared[peer] = replace(known, arcs=shared[peer].arcs)
-        self._queue = {
-            peer: of_peer
-            for peer, of_peer in shared.items()
-            if peer not in self._running
-            and (
-                (compared := self._compared.get(peer)) is None
-                or compared.arcs != of_peer.arcs
-                or compared.next_at <= now
-            )
-        }
+        self._forget_what_went(shared)
+        self._queue = {}
+        for peer, of_peer in shared.items():
+            if peer not in self._running:
+                pieces = self._due(of_peer, self._compared.get(peer), now)
+                if pieces:
+                    self._queue[peer] = replace(of_peer, pieces=pieces)
         self._begin()
         self._look_whole()
         self._counters.gauge("repair_peers", len(shared), what=self._what)
 
+    def _forget_what_went(self, shared: dict[NodeId, _Shared]) -> None:
+        """What goes has to be compared again should it be shared once more; so has what was
+        compared while it went. What stays has been compared: a node that joins costs two old
+        neighbours nothing."""
+        for peer, known in list(self._compared.items()):
+            if peer not in shared:
+                del self._compared[peer]
+            elif known.covers(shared[peer].arcs):
+                self._compared[peer] = replace(known, arcs=shared[peer].arcs)
+        for peer, turn in self._running.items():
+            if peer not in shared or not all(
+                any(arc.covers(wanted) for arc in shared[peer].arcs) for wanted in turn.arcs
+            ):
+                turn.outdated = True
+
+    @staticmethod
+    def _due(shared: _Shared, known: _Compared | None, now: float) -> tuple[_Piece, ...]:
+        """What is to be compared with a peer now: all, what has come since the last time, or
+        nothing."""
+        if known is None or known.next_at <= now:
+            return shared.pieces
+        if known.arcs == shared.arcs:
+            return ()
+        if not known.answered:
+            return shared.pieces
+        if known.more_at > now:
+            return ()
+        return tuple(piece for piece in shared.pieces if not known.covers((piece.arc,)))
+
     def _until_next(self) -> float:
         now = self._clock.seconds()
-        waiting = (c.next_at for peer, c in self._compared.items() if peer not in self._running)
+        waiting = (c.due_at for peer, c in self._compared.items() if peer not in self._running)
         return max(1.0, min(waiting, default=now + self._interval) - now)
 
     def _arcs_by_peer(self) -> dict[NodeId, _Shared]:
         """Which arcs this node shares with which living peer; first those peers that share what
         has the fewest living copies."""
-        own = self._view.own
         # Two rings have become one, or one has grown fast: those who kept a key a moment ago do not
         # any more, and are to be found among the next ones clockwise.
         wide = self._view.many_came
-        shared: dict[NodeId, dict[int, list[Arc]]] = {}
-        whole: dict[NodeId, list[Arc]] = {}
-        for arc, replica_set in self._view.arcs_held():
+        held = self._view.arcs_held()
+        if held is self._held and wide is self._wide:
+            return self._shared
+        self._held, self._wide = held, wide
+        own = self._view.own
+        pieces: dict[NodeId, list[_Piece]] = {}
+        for arc, replica_set in held:
             everyone = replica_set.everyone
             if own in everyone:
-                copies = self._living_copies(replica_set)
+                piece = _Piece(arc, self._living_copies(replica_set))
                 peers: Sequence[NodeId] = everyone
                 if wide:
                     peers = tuple(dict.fromkeys((*everyone, *self._view.candidates(arc.end))))
                 for peer in peers:
-                    shared.setdefault(peer, {}).setdefault(copies, []).append(arc)
-                    whole.setdefault(peer, []).append(arc)
-        shared.pop(own, None)
-        living = (peer for peer in shared if not self._view.is_dead(peer))
-        found = {}
-        for peer in sorted(living, key=lambda peer: (min(shared[peer]), peer)):
-            by_copies = shared[peer]
-            urgent_first = (arc for few in sorted(by_copies) for arc in _joined(by_copies[few]))
-            found[peer] = _Shared(tuple(_joined(whole[peer])), tuple(urgent_first))
-        return found
+                    pieces.setdefault(peer, []).append(piece)
+        pieces.pop(own, None)
+        living = (peer for peer in pieces if not self._view.is_dead(peer))
+        fewest_first = sorted(
+            living, key=lambda peer: (min(piece.copies for piece in pieces[peer]), peer)
+        )
+        self._shared = {
+            peer: _Shared(
+                tuple(_joined([piece.arc for piece in pieces[peer]])), tuple(pieces[peer])
+            )
+            for peer in fewest_first
+        }
+        return self._shared
 
     def _living_copies(self, replica_set: ReplicaSet) -> int:
         """Of what is kept there, as far as the members have it."""
@@ -218,21 +247,20 @@ class ComparisonRounds:
         while self._queue and len(self._running) < MAX_AT_ONCE and not self._stopped:
             peer = next(iter(self._queue))
             shared = self._queue.pop(peer)
-            turn = self._running[peer] = _Turn(self._clock)
+            turn = self._running[peer] = _Turn(self._clock, shared.arcs)
             background(f"repair of {self._what}", self._compare(peer, shared, turn))
 
     async def _compare(self, peer: NodeId, shared: _Shared, turn: _Turn) -> None:
-        arcs = shared.arcs
         try:
-            brought = await turn.run(self._pull(peer, shared.urgent_first, turn.moved))
+            brought = await turn.run(self._pull(peer, _urgent_first(shared.pieces), turn.moved))
         except TaceError as error:
             # The peer's fault, or the disk's: the others are asked all the same.
-            self._failed(peer, arcs, error.code)
+            self._failed(peer, shared, error.code)
         except CancelledError:
-            self._failed(peer, arcs, "stalled")
+            self._failed(peer, shared, "stalled")
         else:
             if not turn.outdated:
-                self._succeeded(peer, arcs, brought)
+                self._succeeded(peer, shared, brought)
         finally:
             turn.end()
             del self._running[peer]
@@ -243,46 +271,94 @@ class ComparisonRounds:
         self._look_whole()
         self._rounds.soon(AFTER_CHANGE_SECONDS if turn.outdated else self._until_next())
 
-    def _failed(self, peer: NodeId, arcs: tuple[Arc, ...], code: str) -> None:
+    def _failed(self, peer: NodeId, shared: _Shared, code: str) -> None:
         self._counters.count("repair_failures_total", reason=code, what=self._what)
+        now = self._clock.seconds()
         before = self._compared.get(peer)
+        if before is not None and before.answered and not shared.is_whole:
+            # What was compared before holds; what has come since is asked for again.
+            factor = min(max(1, before.more_factor * 2), MAX_INTERVAL_FACTOR)
+            more_at = now + self._wait_after(code, factor)
+            self._compared[peer] = replace(before, more_at=more_at, more_factor=factor)
+            return
         factor = 1
-        if before is not None and not before.answered and before.arcs == arcs:
+        if before is not None and not before.answered and before.arcs == shared.arcs:
             factor = min(before.factor * 2, MAX_INTERVAL_FACTOR)
+        next_at = now + self._wait_after(code, factor)
+        self._compared[peer] = _Compared(shared.arcs, next_at, factor, answered=False)
+
+    def _wait_after(self, code: str, factor: int) -> float:
+        """Seconds until a peer that failed is asked again."""
         wait = self._interval / 6 * factor
         if code == NotReplica.code and factor < MAX_INTERVAL_FACTOR:
             wait = min(wait, NOT_REPLICA_SECONDS * factor)
-        self._compared[peer] = _Compared(arcs, self._clock.seconds() + wait, factor, answered=False)
+        return wait
 
-    def _succeeded(self, peer: NodeId, arcs: tuple[Arc, ...], brought: int) -> None:
+    def _succeeded(self, peer: NodeId, shared: _Shared, brought: int) -> None:
         before = self._compared.get(peer)
+        if before is not None and before.answered and not shared.is_whole:
+            # What was compared before is due again when it was.
+            self._compared[peer] = replace(before, arcs=shared.arcs, more_at=0.0, more_factor=0)
+            return
         factor = 1
-        if before is not None and before.answered and not brought and before.arcs == arcs:
+        if before is not None and before.answered and not brought and before.arcs == shared.arcs:
             factor = min(before.factor * 2, MAX_INTERVAL_FACTOR)
         wait = self._interval * factor * self._random.uniform(0.75, 1.25)
-        self._compared[peer] = _Compared(arcs, self._clock.seconds() + wait, factor, answered=True)
+        next_at = self._clock.seconds() + wait
+        self._compared[peer] = _Compared(shared.arcs, next_at, factor, answered=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """An arc between neighbouring positions, and how many copies of what lies there live."""
+
+    arc: Arc
+    copies: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What is compared with one peer.
+    """What is shared with one peer.
 
-    ``arcs``: in ring order, neighbouring ones joined. ``urgent_first``: the same arcs by the number
-    of living copies, the fewest first; joined where neighbours have as many.
+    :ivar arcs: all of it, in ring order, neighbouring ones joined.
+    :ivar pieces: what of it is compared, in ring order.
     """
 
     arcs: tuple[Arc, ...]
-    urgent_first: tuple[Arc, ...]
+    pieces: tuple[_Piece, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Is all of it compared?"""
+        return tuple(_joined([piece.arc for piece in self.pieces])) == self.arcs
+
+
+def _urgent_first(pieces: Sequence[_Piece]) -> tuple[Arc, ...]:
+    """Their arcs by the number of living copies, the fewest first; joined where neighbours have as
+    many."""
+    by_copies: dict[int, list[Arc]] = {}
+    for piece in pieces:
+        by_copies.setdefault(piece.copies, []).append(piece.arc)
+    return tuple(arc for few in sorted(by_copies) for arc in _joined(by_copies[few]))
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The last comparison with a peer: over which arcs, and when the next one is due."""
+    """The last comparison with a peer: over which arcs, and when the next one is due.
+
+    :ivar more_at: when what has come since is asked for again, where it could not be had; else 0.
+    """
 
     arcs: tuple[Arc, ...]
     next_at: float
     factor: int
     answered: bool
+    more_at: float = 0.0
+    more_factor: int = 0
+
+    @property
+    def due_at(self) -> float:
+        return min(self.next_at, self.more_at) if self.more_at else self.next_at
 
     def covers(self, arcs: Sequence[Arc]) -> bool:
         """Does each of these lie in one of those that were compared?"""
@@ -294,9 +370,11 @@ class _Compared:
 class _Turn:
     """A comparison under way, and its bounds in time."""
 
-    __slots__ = ("_clock", "_ends_at", "_timer", "_work", "outdated")
+    __slots__ = ("_clock", "_ends_at", "_timer", "_work", "arcs", "outdated")
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, arcs: tuple[Arc, ...]) -> None:
+        self.arcs = arcs
+        """All that was shared with the peer when it began."""
         self.outdated = False
         """Something may have been missed since it began: it proves nothing."""
         self._clock = clock

@@ -95,7 +95,7 @@ class Membership:
         self._news_listeners: list[Callable[[NodeRecord], None]] = []
         self._presence = Presence(
             clock,
-            self._changed,
+            self._changed_by_time,
             repair_after_seconds=repair_after_seconds,
             forget_after_seconds=forget_after_seconds,
         )
@@ -221,6 +221,7 @@ class Membership:
             node=node.hex()[:8],
             difference=int(difference_seconds),
         )
+        self._changed_of(node)
         self._changed()
 
     # -- View ------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ class Membership:
         records = (self.record_of(node) for node in nodes)
         return tuple(record.encoded for record in records if record is not None)
 
-    def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
+    def arcs_held(self) -> tuple[tuple[Arc, ReplicaSet], ...]:
         return self._placement.arcs_held_by(self.own)
 
     def when_changed(self, listener: Callable[[], None]) -> None:
@@ -282,6 +283,7 @@ class Membership:
     def _left(self, record: NodeRecord) -> None:
         """The table had no more room for it."""
         self._encodings.discard(record.encoded)
+        self._placement.note_change(record)
         self._forget_unknown(record.node_id)
         self._counters.count("table_evictions_total")
 
@@ -291,8 +293,17 @@ class Membership:
             self._presence.forget(node)
             self._full.discard(node)
 
+    def _changed_by_time(self, node: NodeId) -> None:
+        self._changed_of(node)
+        self._changed()
+
+    def _changed_of(self, node: NodeId) -> None:
+        """What counts as its place, or whether it takes copies, is not what it was."""
+        record = self._table.get(node)
+        if record is not None:
+            self._placement.note_change(record)
+
     def _changed(self) -> None:
-        self._placement.forget_cached()
         self._table.look_again()
         for listener in self._view_listeners:
             listener()
@@ -381,7 +392,9 @@ class Membership:
             self._presence.came()
         self._encodings.add(record.encoded)
         self._note_word(record, restarted=known is not None and record.boot > known.boot)
-        self._placement.forget_cached()
+        if known is not None and known.position_mask != record.position_mask:
+            self._placement.note_change(known)
+        self._placement.note_change(record)
         self._table.look_again()
         for listener in self._news_listeners:
             listener(record)
@@ -404,6 +417,7 @@ class Membership:
         self._table.met(node)
         if self._presence.heard(node):
             self._log.info("node {node} is back", node=node.hex()[:8])
+            self._changed_of(node)
             self._changed()
 
     def found_dead(self, node: NodeId) -> None:
@@ -413,6 +427,7 @@ class Membership:
             return
         self._counters.count("deaths_total")
         self._log.info("node {node} does not answer any more", node=node.hex()[:8])
+        self._changed_of(node)
         self._changed()
 
     def forget_expired(self, linked: Collection[NodeId] = ()) -> list[NodeId]:
@@ -432,6 +447,7 @@ class Membership:
             self._table.remove(record.node_id)
             self._presence.forget(record.node_id)
             self._full.discard(record.node_id)
+            self._placement.note_change(record)
         if over:
             self._changed()
         return [record.node_id for record in over]

@@ -7,14 +7,14 @@ them are dead, the walk goes on until 3N living ones are found: those keep the c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 
 from tace.identity.node_record import NodeRecord
-from tace.ids import Arc, NodeId
+from tace.ids import Arc, NodeId, Position
 from tace.ring.table import RoutingTable
 from tace.seams import ReplicaSet, StandIn
 
@@ -25,6 +25,8 @@ MAX_WALKED_PER_REPLICA = 12
 is cut off from almost everyone."""
 MAX_GROUPS_REMEMBERED = 65_536
 """Addresses whose group is remembered: choosing replicas asks again and again. About 15 MB."""
+MAX_CHANGES = 16
+"""After more changes at one time everything is worked out anew."""
 
 
 @lru_cache(maxsize=MAX_GROUPS_REMEMBERED)
@@ -122,9 +124,11 @@ class Placement:
         self._is_urgent = is_urgent
         self._repair_after = repair_after_seconds
         self._forget_after = forget_after_seconds
-        self._sets: dict[int, ReplicaSet] = {}
-        self._walks: dict[int, Walk] = {}
-        self._held: dict[NodeId, tuple[tuple[Arc, ReplicaSet], ...]] = {}
+        self._sets: dict[Position, ReplicaSet] = {}
+        self._walks: dict[Position, Walk] = {}
+        self._held: dict[NodeId, _Held] = {}
+        self._changed: list[NodeRecord] = []
+        self._was_urgent = False
 
     def on(self, table: RoutingTable) -> Placement:
         """The same rules over another table."""
@@ -140,11 +144,52 @@ class Placement:
             forget_after_seconds=self._forget_after,
         )
 
-    def forget_cached(self) -> None:
-        """Call when a node came, went, died, filled up or crossed one of the two ages."""
-        self._sets.clear()
-        self._walks.clear()
-        self._held.clear()
+    def note_change(self, record: NodeRecord) -> None:
+        """Call when a node came, went, died, filled up or crossed one of the two ages; with the
+        record that it had before, too, if its positions are others now."""
+        if len(self._changed) <= MAX_CHANGES:
+            self._changed.append(record)
+
+    def _forget_changed(self) -> None:
+        """Forget each set whose walk passes a node that has changed, and no other: in a large
+        network something changes all the time, and hardly ever here."""
+        changed, self._changed = self._changed, []
+        urgent = self._is_urgent()
+        if len(changed) > MAX_CHANGES or urgent != self._was_urgent:
+            self._was_urgent = urgent
+            self._sets.clear()
+            self._walks.clear()
+            self._held.clear()
+            return
+        starts: set[Position] = set()
+        for position in {position for record in changed for position, _ in record.places}:
+            starts.update(self._starts_before(position))
+        for start in starts:
+            self._sets.pop(start, None)
+            self._walks.pop(start, None)
+        for node in [node for node, held in self._held.items() if held.starts & starts]:
+            del self._held[node]
+
+    def _starts_before(self, position: Position) -> Iterator[Position]:
+        """Where walks begin that pass this position.
+
+        Up to the first change on its way a walk meets what it met before, so the nodes of now tell
+        how far back it may have begun.
+        """
+        wanted = CANDIDATES_PER_REPLICA * self.replicas
+        most = MAX_WALKED_PER_REPLICA * self.replicas
+        living: set[NodeId] = set()
+        passed: set[NodeId] = set()
+        yield position
+        for before, place in self._table.counter_clockwise(position):
+            yield before
+            dead_for = self._dead_for(place.node)
+            if dead_for is None and not self._is_leaving(place.node):
+                living.add(place.node)
+            if dead_for is None or dead_for < self._forget_after:
+                passed.add(place.node)
+            if len(living) == wanted or len(passed) == most:
+                break
 
     def _alive(self, node: NodeId, limit_seconds: float) -> bool:
         dead_for = self._dead_for(node)
@@ -152,10 +197,12 @@ class Placement:
 
     def walk(self, key: bytes) -> Walk:
         """Who stands next to a key."""
-        slot = self._table.slot(key)
-        found = self._walks.get(slot)
+        if self._changed:
+            self._forget_changed()
+        start = self._table.successor_position(key)
+        found = self._walks.get(start)
         if found is None:
-            found = self._walks[slot] = self._walk_from(key)
+            found = self._walks[start] = self._walk_from(key)
         return found
 
     def _walk_from(self, key: bytes) -> Walk:
@@ -196,10 +243,12 @@ class Placement:
         )
 
     def replica_set(self, key: bytes) -> ReplicaSet:
-        slot = self._table.slot(key)
-        found = self._sets.get(slot)
+        if self._changed:
+            self._forget_changed()
+        start = self._table.successor_position(key)
+        found = self._sets.get(start)
         if found is None:
-            found = self._sets[slot] = self._compute(key)
+            found = self._sets[start] = self._compute(key)
         return found
 
     def _compute(self, key: bytes) -> ReplicaSet:
@@ -245,30 +294,38 @@ class Placement:
         pairs = zip(free, unable, strict=False)
         return tuple(StandIn(node, member, self._is_absent(member)) for node, member in pairs)
 
-    def arcs_held_by(self, node: NodeId) -> list[tuple[Arc, ReplicaSet]]:
-        """The arcs between neighbouring positions whose keys ``node`` keeps, each with its set.
+    def arcs_held_by(self, node: NodeId) -> tuple[tuple[Arc, ReplicaSet], ...]:
+        """The arcs between neighbouring positions whose keys ``node`` keeps, each with its set, in
+        ring order; the same object for as long as nothing has changed.
 
         Looks back from each of its positions over as many distinct nodes as can matter.
         """
+        if self._changed:
+            self._forget_changed()
         found = self._held.get(node)
         if found is None:
+            record = self._table.get(node)
+            if record is None:
+                return ()
             # Everything that keeps or repairs copies asks after each change, all for the same.
-            found = self._held[node] = tuple(self._arcs_around(node))
-        return list(found)
+            found = self._held[node] = self._arcs_around(record)
+        return found.arcs
 
-    def _arcs_around(self, node: NodeId) -> list[tuple[Arc, ReplicaSet]]:
-        record = self._table.get(node)
-        if record is None:
-            return []
+    def _arcs_around(self, record: NodeRecord) -> _Held:
+        node = record.node_id
         reach = CANDIDATES_PER_REPLICA * self.replicas
         most = MAX_WALKED_PER_REPLICA * self.replicas
         arcs: dict[bytes, tuple[Arc, ReplicaSet]] = {}
+        starts: set[Position] = set()
         for position, _ in record.places:
             end = position
             passed: set[NodeId] = set()
             living: set[NodeId] = set()
             for before, place in self._table.counter_clockwise(position):
-                self._add_arc(arcs, Arc(before, end), node)
+                starts.add(end)
+                replica_set = self.replica_set(end)
+                if node in replica_set.holders or node in replica_set.members:
+                    arcs[end] = (Arc(before, end), replica_set)
                 end = before
                 dead_for = self._dead_for(place.node)
                 if dead_for is None and not self._is_leaving(place.node):
@@ -277,9 +334,12 @@ class Placement:
                     passed.add(place.node)
                 if len(living) > reach or len(passed) > most:
                     break
-        return [arcs[end] for end in sorted(arcs)]
+        return _Held(tuple(arcs[end] for end in sorted(arcs)), frozenset(starts))
 
-    def _add_arc(self, arcs: dict[bytes, tuple[Arc, ReplicaSet]], arc: Arc, node: NodeId) -> None:
-        replica_set = self.replica_set(arc.end)
-        if node in replica_set.holders or node in replica_set.members:
-            arcs[arc.end] = (arc, replica_set)
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a node keeps, and where the walks begin that say so."""
+
+    arcs: tuple[tuple[Arc, ReplicaSet], ...]
+    starts: frozenset[Position]

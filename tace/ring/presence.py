@@ -26,12 +26,13 @@ LEAST_IN_BURST = 3
 """In a small network one death is no burst, whatever its share."""
 MAX_IN_BURST = 1024
 """So many are a burst in the largest table."""
+LEAST_WAIT_SECONDS = 0.001
 
 
 class Presence:
     """The verdicts on all known nodes but this one itself.
 
-    :param changed: called when time alone has changed a verdict or its age.
+    :param changed: told of a node whose verdict, or the age of it, time alone has changed.
     :param repair_after_seconds: a node dead this long is replaced in the sets it was in.
     :param forget_after_seconds: a node dead this long no longer counts in n.
     """
@@ -39,7 +40,7 @@ class Presence:
     def __init__(
         self,
         clock: IReactorTime,
-        changed: Callable[[], None],
+        changed: Callable[[NodeId], None],
         *,
         repair_after_seconds: float,
         forget_after_seconds: float,
@@ -171,7 +172,7 @@ class Presence:
         """Its time has passed: dead, and for so long that repair begins at once."""
         del self._away[node]
         self._pronounce(node, self._clock.seconds() - self._repair_after)
-        self._changed()
+        self._changed(node)
 
     def heard(self, node: NodeId) -> bool:
         """It has just proved that it lives; True when it was held for dead."""
@@ -212,18 +213,23 @@ class Presence:
         self._died[node] = died
         for age in (self._repair_after, self._forget_after):
             # Replica sets change when it passes these ages, not only now.
-            left = died + age - self._clock.seconds()
-            if left > 0:
-                self._call_later(left, node)
+            if self._clock.seconds() - died < age:
+                self._call_at_age(age, node, died)
 
-    def _call_later(self, seconds: float, node: NodeId) -> None:
+    def _call_at_age(self, age: float, node: NodeId, died: float) -> None:
         if self._stopped:
             return
 
         def aged() -> None:
             self._ageing.discard(timer)
-            if node in self._died:
-                self._changed()
+            if self._died.get(node) != died:
+                return
+            if self._clock.seconds() - died < age:
+                # Timers may be early, by a rounding: nobody would look again.
+                self._call_at_age(age, node, died)
+            else:
+                self._changed(node)
 
-        timer = self._clock.callLater(seconds, aged)
+        left = age - (self._clock.seconds() - died)
+        timer = self._clock.callLater(max(left, LEAST_WAIT_SECONDS), aged)
         self._ageing.add(timer)

@@ -181,6 +181,10 @@ class RoutingTable:
         at = bisect_left(self._positions, key)
         return at if at < len(self._ring) else 0
 
+    def successor_position(self, key: bytes) -> Position:
+        """The first position at or after ``key``; nothing where nobody is."""
+        return self._positions[self.slot(key)] if self._positions else Position(b"")
+
     def clockwise(self, key: bytes) -> Iterator[tuple[Position, Place]]:
         """Every position once, from the successor of ``key`` on."""
         ring = self._ring

@@ -1,8 +1,9 @@
 """Who keeps a key."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -295,3 +296,159 @@ class ArcsTests(SynchronousTestCase):
         arcs = placement([alone], 8).arcs_held_by(alone.node_id)
         self.assertEqual(len(arcs), 1)
         self.assertIn(b"k" * 32, arcs[0][0])
+
+
+@dataclass
+class Happening:
+    """Something that changes who keeps what: of which node, and what."""
+
+    node: int
+    what: str
+    seconds: float
+
+
+happenings = st.lists(
+    st.builds(
+        Happening,
+        st.integers(0, 39),
+        st.sampled_from(
+            ("joins", "goes", "dies", "returns", "fills up", "empties", "leaves", "stays", "moves")
+        ),
+        st.sampled_from((0.0, 3.0, 30.0, 300.0)),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+class WhatChangesTests(SynchronousTestCase):
+    """What is remembered is what would be worked out anew."""
+
+    nodes = tuple(record(n, zone=f"z{n % 5}", mask=3) for n in range(1, 41))
+    moved = tuple(record(n, zone=f"z{n % 5}", mask=9) for n in range(1, 41))
+
+    @given(happenings, st.integers(1, 8), st.integers(1, 5))
+    @settings(max_examples=60, deadline=None)
+    def test_as_if_nothing_were_remembered(
+        self, happenings: list[Happening], together: int, replicas: int
+    ) -> None:
+        """After every few changes, for every position, whatever they were and when."""
+        world = _World(replicas)
+        for known in self.nodes[:20]:
+            world.put(known)
+        world.compare(self)
+        for number, happening in enumerate(happenings, 1):
+            world.happens(happening, self.nodes[happening.node], self.moved[happening.node])
+            if number % together == 0:
+                world.compare(self)
+        world.compare(self)
+
+    def test_far_away_nothing_is_forgotten(self) -> None:
+        """A death costs the sets that it touches, not all."""
+        world = _World(1)
+        for known in self.nodes:
+            world.put(known)
+        positions = sorted(position for known in self.nodes for position, _ in known.places)
+        before = [world.kept.replica_set(position) for position in positions]
+        world.happens(Happening(0, "dies", 0.0), self.nodes[0], self.nodes[0])
+        after = [world.kept.replica_set(position) for position in positions]
+        touched = sum(old is not new for old, new in zip(before, after, strict=True))
+        self.assertTrue(2 <= touched <= 20, touched)
+
+    def test_a_burst_of_deaths_changes_what_is_far_from_it(self) -> None:
+        """Urgent repair replaces a dead member at once, wherever the others died."""
+        world = _World(8)
+        for known in self.nodes:
+            world.put(known)
+        key = bytes(32)
+        first, *_ = world.kept.candidates(key)
+        by_id = {known.node_id: known for known in self.nodes}
+        world.happens(Happening(0, "dies", 0.0), by_id[first], by_id[first])
+        self.assertIn(first, world.kept.replica_set(key).holders)
+        far = [known for known in self.nodes if known.node_id not in world.kept.walk(key).nodes]
+        for known in far[:3]:
+            world.happens(Happening(0, "dies", 0.0), known, known)
+        self.assertNotIn(first, world.kept.replica_set(key).holders)
+
+
+class _World:
+    """A placement that is told of changes, and what one that knows nothing finds."""
+
+    def __init__(self, replicas: int) -> None:
+        self.now = 0.0
+        self.table = RoutingTable(1000)
+        self.died: dict[NodeId, float] = {}
+        self.full: set[NodeId] = set()
+        self.leaving: set[NodeId] = set()
+        self.kept = self._placement(replicas)
+        self._replicas = replicas
+
+    def _placement(self, replicas: int) -> Placement:
+        return Placement(
+            self.table,
+            replicas,
+            self._dead_for,
+            is_absent=self.died.__contains__,
+            is_full=self.full.__contains__,
+            is_leaving=self.leaving.__contains__,
+            is_urgent=lambda: sum(self.now - died < 60 for died in self.died.values()) > 3,
+            repair_after_seconds=30,
+            forget_after_seconds=300,
+        )
+
+    def _dead_for(self, node: NodeId) -> float | None:
+        died = self.died.get(node)
+        return None if died is None else self.now - died
+
+    def put(self, known: NodeRecord) -> None:
+        self.table.put(known)
+        self.kept.note_change(known)
+
+    def happens(self, happening: Happening, known: NodeRecord, moved: NodeRecord) -> None:
+        self._pass(happening.seconds)
+        # A burst of deaths ends without a word: the next change, whatever it is, shows it.
+        self.kept.note_change(next(iter(self.table)))
+        node = known.node_id
+        match happening.what:
+            case "joins":
+                self.put(known)
+            case "goes":
+                self.table.remove(node)
+                self.kept.note_change(known)
+                self.kept.note_change(moved)
+            case "moves" if node not in self.table:
+                self.put(moved)
+            case "dies":
+                self.died.setdefault(node, self.now)
+            case "returns":
+                self.died.pop(node, None)
+            case "fills up":
+                self.full.add(node)
+            case "empties":
+                self.full.discard(node)
+            case "leaves":
+                self.leaving.add(node)
+            case "stays":
+                self.leaving.discard(node)
+        self._note(node)
+
+    def _note(self, node: NodeId) -> None:
+        record = self.table.get(node)
+        if record is not None:
+            self.kept.note_change(record)
+
+    def _pass(self, seconds: float) -> None:
+        """Whoever crosses one of the two ages is told of."""
+        before, self.now = self.now, self.now + seconds
+        for node, died in self.died.items():
+            if any(before - died < age <= self.now - died for age in (30, 300)):
+                self._note(node)
+
+    def compare(self, test: SynchronousTestCase) -> None:
+        anew = self._placement(self._replicas)
+        for known in list(self.table):
+            for position, _ in known.places:
+                test.assertEqual(self.kept.walk(position), anew.walk(position))
+                test.assertEqual(self.kept.replica_set(position), anew.replica_set(position))
+            node = known.node_id
+            test.assertEqual(self.kept.arcs_held_by(node), anew.arcs_held_by(node))

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import Departure, NodeRecord
+from tace.ids import NodeId
 from tace.ring.presence import MAX_AWAY_SECONDS, Presence
 
 NOW = 1_800_000_000
@@ -28,7 +29,8 @@ class PresenceTestCase(SynchronousTestCase):
         )
         self.node = self.record().node_id
 
-    def changed(self) -> None:
+    def changed(self, node: NodeId) -> None:
+        self.assertEqual(node, self.node)
         self.changes += 1
 
     def record(self, **changes: Any) -> NodeRecord:
