@@ -376,7 +376,9 @@ def build_core(
         may_ask=lambda node: asked.take(node, clock.seconds()),
         candidates=CANDIDATES_PER_REPLICA * ring.replicas,
     )
-    collect = Collect(view=membership, links=links, clock=clock, counters=counters)
+    collect = Collect(
+        view=membership, links=links, clock=clock, counters=counters, whereabouts=lookup
+    )
     accusations = Accusations()
     liveness = Liveness(
         membership,

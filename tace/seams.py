@@ -221,8 +221,16 @@ class View(Protocol):
         :raises ForgedRecord: one is not signed by its node; those before it have been taken in.
         """
 
-    def arcs_held(self) -> list[tuple[Arc, ReplicaSet]]:
-        """The arcs whose keys this node keeps, in ring order."""
+    def learn_around(self, key: bytes, records: Sequence[bytes]) -> None:
+        """As :meth:`learn`, of records that a node has sent because they are nearer to the key: of
+        a key that is far away, these are known from now on.
+
+        :raises ForgedRecord: one is not signed by its node.
+        """
+
+    def arcs_held(self) -> tuple[tuple[Arc, ReplicaSet], ...]:
+        """The arcs whose keys this node keeps, in ring order; the same object for as long as they
+        and their replica sets are the same."""
 
     @property
     def many_came(self) -> bool:

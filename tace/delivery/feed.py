@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from tace.background import Periodic, background
+from tace.delivery.whereabouts import Whereabouts
 from tace.errors import Failure, Malformed, Refusal
 from tace.identity.mailbox_proof import Lease
 from tace.ids import MailboxId, MessageId, NodeId, digest
@@ -56,6 +57,7 @@ class Feed:
         lease: Lease,
         *,
         view: View,
+        whereabouts: Whereabouts,
         links: Links,
         clock: IReactorTime,
         counters: Counters,
@@ -63,6 +65,7 @@ class Feed:
         self.mailbox: MailboxId = lease.mailbox
         self.lease = lease
         self._view = view
+        self._whereabouts = whereabouts
         self._links = links
         self._clock = clock
         self._counters = counters
@@ -170,7 +173,8 @@ class Feed:
             self._rounds.soon()
 
     def view_changed(self) -> None:
-        if self._choose() != self._wanted:
+        # What is not known any more is looked up in the round, and nothing is chosen before.
+        if not self._whereabouts.knows(self.mailbox) or self._choose() != self._wanted:
             self._rounds.soon()
 
     def _choose(self) -> list[NodeId]:
@@ -202,6 +206,8 @@ class Feed:
 
     async def _round(self) -> None:
         """Bring the watches to what is wanted now."""
+        if not self._whereabouts.knows(self.mailbox):
+            await self._whereabouts.resolve(self.mailbox)
         self._wanted = self._choose()
         whole = self._body_source()
         stale = [

@@ -228,10 +228,12 @@ class QuorumWriter(Generic[T]):
     ) -> None:
         """The replica knows others that are nearer, or this node knows some that it does not."""
         self._counters.count("redirects_total")
-        try:
-            self._view.learn(records)
-        except ForgedRecord:
-            self._counters.count("redirects_forged_total")
+        for write in writes:
+            try:
+                self._view.learn_around(write.key, records)
+            except ForgedRecord:
+                self._counters.count("redirects_forged_total")
+                break
         for write in writes:
             replica_set = self._view.replica_set(write.key)
             if write.asked[node] > MAX_REDIRECTS or node not in replica_set.everyone:

@@ -17,20 +17,21 @@ from tace.ring.table import RoutingTable
 
 KEPT_SECONDS = 300.0
 """So long it is believed who keeps a key. A replica that is none any more says who is nearer."""
-MAX_KEYS = 2048
-"""Keys whose nodes are remembered, with 3N records each: 24 MB at most."""
+MAX_KEYS = 65_536
+"""Keys whose nodes are remembered: more than the mailboxes that the clients of one node read. Some
+40 MB, and the records of the nodes, each once."""
+MAX_TABLES = 512
+"""Of these, so many have a table of their own at one time: 6 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Of a key: the nodes that follow it, nearest first, as they were found.
 
-    :ivar table: of these alone.
     :ivar until: the time up to which that is believed.
     """
 
     nodes: tuple[NodeId, ...]
-    table: RoutingTable
     until: float
 
 
@@ -46,6 +47,7 @@ class Acquaintances:
         self._records: dict[NodeId, NodeRecord] = {}
         self._wanted: dict[NodeId, int] = {}
         self._keys: dict[bytes, Surroundings] = {}
+        self._tables: dict[bytes, RoutingTable] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -75,21 +77,25 @@ class Acquaintances:
 
     # -- keys ------------------------------------------------------------------------------------
 
-    def remember(self, key: bytes, records: Sequence[NodeRecord]) -> None:
-        """These follow the key, nearest first."""
+    def remember(
+        self, key: bytes, records: Sequence[NodeRecord], *, until: float | None = None
+    ) -> None:
+        """These follow the key, nearest first.
+
+        :param until: how long that is believed; KEPT_SECONDS from now where it was just found.
+        """
         for record in records:
             self.hold(record)
         self.forget(key)
         while len(self._keys) >= MAX_KEYS:
             self.forget(next(iter(self._keys)))
-        table = RoutingTable(len(records))
-        for record in records:
-            table.put(record)
-        until = self._clock.seconds() + KEPT_SECONDS
-        self._keys[key] = Surroundings(tuple(r.node_id for r in records), table, until)
+        if until is None:
+            until = self._clock.seconds() + KEPT_SECONDS
+        self._keys[key] = Surroundings(tuple(r.node_id for r in records), until)
 
     def forget(self, key: bytes) -> None:
         """What was found of a key is no longer true."""
+        self._tables.pop(key, None)
         found = self._keys.pop(key, None)
         if found is not None:
             self.release(found.nodes)
@@ -100,6 +106,22 @@ class Acquaintances:
         if found is not None:
             self._keys[key] = found
         return found
+
+    def table_around(self, key: bytes) -> RoutingTable | None:
+        """Those nodes, and no others, as a table."""
+        found = self.around(key)
+        if found is None:
+            return None
+        table = self._tables.pop(key, None)
+        if table is None:
+            table = RoutingTable(max(1, len(found.nodes)))
+            while len(self._tables) >= MAX_TABLES:
+                del self._tables[next(iter(self._tables))]
+        for node in found.nodes:
+            # Fresher records take the places of older ones; the same one is no news.
+            table.put(self._records[node])
+        self._tables[key] = table
+        return table
 
     def is_fresh(self, key: bytes) -> bool:
         """Is something remembered of it that is still believed?"""

@@ -127,16 +127,19 @@ class Lookup:
         """
         if self.knows(key):
             return
-        waiting = self._under_way.get(key)
-        if waiting is not None:
+        if key not in self._under_way:
+            if len(self._under_way) >= MAX_SEARCHES:
+                self._counters.count("lookups_total", result="too-many")
+                return
+            self._under_way[key] = []
+            # For all who wait: that one of them is cancelled is no reason to end it.
+            background("find who keeps a key", self._look_up(key))
+        if key in self._under_way:
             ended: Deferred[None] = Deferred()
-            waiting.append(ended)
+            self._under_way[key].append(ended)
             await ended
-            return
-        if len(self._under_way) >= MAX_SEARCHES:
-            self._counters.count("lookups_total", result="too-many")
-            return
-        self._under_way[key] = []
+
+    async def _look_up(self, key: bytes) -> None:
         try:
             found = await self.find(key)
             self._membership.remember(key, found.records)
@@ -144,8 +147,8 @@ class Lookup:
         except NotStored:
             self._counters.count("lookups_total", result="nothing")
         finally:
-            for other in self._under_way.pop(key):
-                other.callback(None)
+            for waiting in self._under_way.pop(key):
+                waiting.callback(None)
 
     def find(self, key: bytes) -> Awaitable[Found]:
         """Along three paths: the first is passed on by others over links that are open anyway, the

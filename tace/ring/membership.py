@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from tace.errors import BadRecord, ForgedRecord
 from tace.identity.keys import SigningKey, node_id
 from tace.identity.node_record import Departure, NodeRecord
-from tace.ids import Arc, NodeId
+from tace.ids import Arc, NodeId, distance
 from tace.ring.acquaintances import Acquaintances
 from tace.ring.fingers import least_capacity
 from tace.ring.placement import CANDIDATES_PER_REPLICA, Placement
@@ -237,11 +237,32 @@ class Membership:
             if record.node_id not in self._table:
                 self._note_word(record, restarted=False)
 
+    def learn_around(self, key: bytes, records: Sequence[bytes]) -> None:
+        self.learn(records)
+        found = None if self._table.covers(key) else self.acquaintances.around(key)
+        if found is None:
+            # Of a key that was never looked up a few records say nothing; a lookup will.
+            return
+        known = {node: self.record_of(node) for node in found.nodes}
+        for encoded in records:
+            record = self.verified(encoded)
+            if record is not None:
+                known[record.node_id] = record
+        nearest = sorted(
+            (record for record in known.values() if record is not None),
+            key=lambda record: min(distance(key, position) for position, _ in record.places),
+        )[: CANDIDATES_PER_REPLICA * self._placement.replicas]
+        if {record.node_id for record in nearest} != set(found.nodes):
+            self.acquaintances.remember(key, nearest, until=found.until)
+            for record in nearest:
+                if record.node_id not in self._table:
+                    self._note_word(record, restarted=False)
+
     def _placement_of(self, key: bytes) -> Placement:
         if self._table.covers(key):
             return self._placement
-        found = self.acquaintances.around(key)
-        return self._placement if found is None else self._placement.on(found.table)
+        table = self.acquaintances.table_around(key)
+        return self._placement if table is None else self._placement.on(table)
 
     def replica_set(self, key: bytes) -> ReplicaSet:
         return self._placement_of(key).replica_set(key)

@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.errors import LinkLost, NotStored, RateLimited, TooMany
+from tace.errors import ForgedRecord, LinkLost, NotStored, RateLimited, TooMany
 from tace.ids import NodeId
+from tace.ring import acquaintances
 from tace.ring.acquaintances import KEPT_SECONDS, MAX_KEYS, Acquaintances
 from tace.ring.lookup import (
     DEADLINE_SECONDS,
@@ -26,6 +27,7 @@ from tace.ring.lookup import (
     after,
     before,
 )
+from tace.ring.placement import CANDIDATES_PER_REPLICA
 from tace.simulation.routing import DirectLinks, NoCounters, RoutingNetwork
 from tace.simulation.signatures import remembered_signatures
 from tace.wire.message import Message
@@ -38,9 +40,15 @@ CAPACITY = 384
 @cache
 def network() -> RoutingNetwork:
     """One for all tests: tables take a while to fill, and lookups leave nothing in them."""
+    return RoutingNetwork(5, NODES, CAPACITY, 0, clock=network_clock())
+
+
+@cache
+def network_clock() -> Clock:
+    """The time of all its nodes."""
     clock = Clock()
     clock.rightNow = 1_800_000_000.0
-    return RoutingNetwork(5, NODES, CAPACITY, 0, clock=clock)
+    return clock
 
 
 Answer = Callable[[NodeId, FindSuccessors], Awaitable[Message]]
@@ -357,3 +365,77 @@ class AcquaintanceTests(SynchronousTestCase):
             known.remember(number.to_bytes(32), records[:1])
         self.assertIsNone(known.around(b"k" * 32))
         self.assertEqual(len(known), 1)
+
+    def test_tables(self) -> None:
+        """Made when they are wanted, and few at a time; of fresher records when there are some."""
+        self.patch(acquaintances, "MAX_TABLES", 2)
+        known = Acquaintances(Clock(), lambda node: None)
+        records = [machine.record for machine in network().machines[:3]]
+        keys = [bytes([n]) * 32 for n in range(3)]
+        self.assertIsNone(known.table_around(keys[0]))
+        for key in keys:
+            known.remember(key, records[:2])
+        first = known.table_around(keys[0])
+        assert first is not None
+        self.assertEqual(set(first.nodes_clockwise(keys[0])), {r.node_id for r in records[:2]})
+        self.assertIs(known.table_around(keys[0]), first)
+        for key in keys:
+            known.table_around(key)
+        self.assertLessEqual(len(known._tables), 2)
+        self.assertIsNot(known.table_around(keys[0]), first)
+        known.remember(keys[0], records[1:])
+        anew = known.table_around(keys[0])
+        assert anew is not None
+        self.assertEqual(set(anew.nodes_clockwise(keys[0])), {r.node_id for r in records[1:]})
+
+
+class RedirectTests(LookupTestCase):
+    """What a replica names because it is nearer, of keys beyond the table."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.acquaintances = self.membership.acquaintances
+        self.acquaintances.forget(self.key)
+        self.addCleanup(self.acquaintances.forget, self.key)
+
+    def test_before_a_lookup(self) -> None:
+        """A few records say nothing of who keeps a key that was never looked up."""
+        self.membership.learn_around(self.key, [machine.record.encoded for machine in self.near(2)])
+        self.assertFalse(self.membership.knows(self.key))
+
+    def test_after_one(self) -> None:
+        """Those that stand nearer take their places at once, and are believed no longer than what
+        was found; those that stand farther are not taken in."""
+        near = self.near(6)
+        known = [machine.record for machine in near[2:]]
+        self.membership.remember(self.key, known)
+        found = self.acquaintances.around(self.key)
+        network_clock().advance(1.0)
+        self.membership.learn_around(self.key, [machine.record.encoded for machine in near[:2]])
+        now = self.acquaintances.around(self.key)
+        assert found is not None and now is not None
+        self.assertEqual(now.nodes[:2], tuple(self.truth[:2]))
+        self.assertEqual(now.until, found.until)
+        self.assertIn(self.truth[0], self.membership.replica_set(self.key).everyone)
+        far = [machine.record.encoded for machine in network().machines[:40]]
+        self.membership.learn_around(self.key, far)
+        bound = CANDIDATES_PER_REPLICA * len(self.membership.replica_set(self.key).everyone)
+        still = self.acquaintances.around(self.key)
+        assert still is not None
+        self.assertLessEqual(len(still.nodes), bound)
+        self.assertEqual(still.nodes[:2], tuple(self.truth[:2]))
+
+    def near(self, count: int) -> list[Any]:
+        """The machines that follow the key, nearest first."""
+        machines = {machine.record.node_id: machine for machine in network().machines}
+        return [machines[node] for node in self.truth[:count]]
+
+    def test_forged(self) -> None:
+        """As from anybody else; nothing changes."""
+        near = self.near(6)
+        self.membership.remember(self.key, [machine.record for machine in near[1:]])
+        before = self.membership.replica_set(self.key)
+        encoded = near[0].record.encoded
+        with self.assertRaises(ForgedRecord):
+            self.membership.learn_around(self.key, [encoded[:-1] + bytes([encoded[-1] ^ 1])])
+        self.assertEqual(self.membership.replica_set(self.key), before)
