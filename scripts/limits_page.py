@@ -92,12 +92,14 @@ ALSO = {
 """Constants that are bounds, though their names do not begin with ``MAX_``."""
 
 BEYOND = {
-    "tace.ring.dead_cache.MAX_NODES": "the longest dead is forgotten",
+    "tace.ring.acquaintances.MAX_TABLES": "the one used longest ago is built when it is needed",
+    "tace.ring.placement.MAX_CHANGES": "everything is worked out anew",
     "tace.ring.merge.MAX_WAITING": "the node is asked when its turn comes",
     "tace.ring.merge.MAX_UNTOLD": "others find it by themselves",
     "tace.ring.merge.MAX_PEERS_KNOWN": "the one that spoke longest ago is forgotten",
     "tace.wire.peer.MAX_FOUND_RECORDS": "farther ones are left out",
     "tace.wire.peer.MAX_HOPS": "a protocol error",
+    "tace.wire.peer.MAX_OFFERED_BLOBS": "a protocol error; the sender offers them in turn",
     # -- clients -------------------------------------------------------------------------------
     "gateway.accepts_per_second": "closed before TLS",
     "gateway.max_connections": "503 with `Retry-After`, `too-many`; connections: closed",
@@ -207,6 +209,7 @@ BEYOND = {
     "tace.ring.contacts.MAX_NAMED": "the rest is passed over",
     "tace.ring.contacts.MAX_REMEMBERED": "those heard longest ago are not asked",
     "tace.seams.MAX_ANCHORS": "those that came later are remembered as other peers are",
+    "tace.seams.MAX_KNOWN_DEAD": "the longest dead is forgotten",
     "tace.seams.MAX_KNOWN_SEEDS": "the one met longest ago is forgotten, and trusted anew",
     "tace.links.names.MAX_SERVICES": "the rest is passed over",
     "tace.links.names.MAX_TEXTS": "the rest is passed over",
@@ -258,6 +261,9 @@ BEYOND = {
     "tace.mailbox.departure.MAX_LACKING": "the next look goes on there",
     "tace.mailbox.departure.MAX_OFFERED": "the oldest is forgotten, and offered again",
     "tace.mailbox.departure.MAX_SETTLED": "the oldest is forgotten, and offered again",
+    "tace.mailbox.displaced.MAX_LATE": "everything is offered again",
+    "tace.mailbox.displaced.MAX_REST_SECONDS": "looks again",
+    "tace.mailbox.displaced.MAX_SPANS": "one is forgotten, and offered again",
     "tace.mailbox.leave.MAX_WATCHERS": "`cannot-leave` to one more; the leaving goes on",
     "tace.observe.control.MAX_BODY_BYTES": "cut",
     "tace.observe.control.MAX_PATH_BYTES": "the node runs without a control socket, and logs so",

@@ -253,6 +253,7 @@ class Core:
         background work goes on looking.
         """
         await self._begin_boot()
+        await self.merge.load()
         self.gossip.start()
         self.hearsay.start()
         self.merge.start()
@@ -394,6 +395,8 @@ def build_core(
         membership,
         gossip,
         links=links,
+        store=store,
+        network_id=settings.network_id,
         clock=clock,
         random=random,
         counters=counters,

@@ -258,6 +258,8 @@ MAX_ANCHORS = 4
 """Nodes that are dialled first at the next start."""
 MAX_KNOWN_SEEDS = 256
 """Addresses of seeds of which it is remembered which node answered there."""
+MAX_KNOWN_DEAD = 1024
+"""Dead nodes that are kept in mind, in memory and on the disk."""
 
 
 class ItemState(IntEnum):
@@ -335,6 +337,17 @@ class KnownSeed:
     address: str
     node: NodeId
     since_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDead:
+    """A node that was found dead: its last record as signed bytes, which may be over; when it died
+    (unix seconds); whether many others died about then."""
+
+    node: NodeId
+    record: bytes
+    died_seconds: float
+    in_burst: bool
 
 
 class StoreState(StrEnum):
@@ -508,6 +521,16 @@ class Store(Protocol):
 
     def load_seeds(self) -> Deferred[list[KnownSeed]]:
         """Every remembered seed, the latest first; at most :data:`MAX_KNOWN_SEEDS`."""
+
+    def save_dead(self, dead: Sequence[KnownDead]) -> Deferred[None]:
+        """Remember nodes that were found dead; known ones are updated. The longest dead go where
+        there are more than :data:`MAX_KNOWN_DEAD`."""
+
+    def load_dead(self) -> Deferred[list[KnownDead]]:
+        """Every remembered dead node, the last death first."""
+
+    def forget_dead(self, nodes: Sequence[NodeId]) -> Deferred[None]:
+        """These are back, or nobody looks for them any more."""
 
     def next_boot(self, now: float) -> Deferred[int]:
         """max(stored + 1, now): a number higher than any this node ever started with."""

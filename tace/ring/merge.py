@@ -1,7 +1,8 @@
 """Finding the dead again, and making one ring of several after a partition (page 2.6).
 
 Nodes of another part are held for dead, and only they lead there. Some are always asked whether
-they are back (:mod:`tace.ring.dead_cache`). When one answers, those that died with it are asked at
+they are back (:mod:`tace.ring.dead_cache`), also when they are known no more, for their records are
+over: then at the addresses that they had. When one answers, those that died with it are asked at
 once, memberships are exchanged, and the nodes that stand next to a found one are told of it. The
 word of others has a node look for itself and nothing more; a verdict of its own holds nobody off.
 
@@ -19,13 +20,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from tace.background import Periodic, background
-from tace.errors import Failure, Refusal
-from tace.identity.node_record import NodeRecord
+from tace.errors import Failure, LinkLost, Refusal
+from tace.identity.node_record import Departure, NodeRecord
 from tace.ids import NodeId
-from tace.ring.dead_cache import DeadCache
+from tace.ring.dead_cache import Dead, DeadCache
+from tace.ring.dead_memory import DeadMemory
 from tace.ring.gossip import Gossip
 from tace.ring.membership import Membership
-from tace.seams import Counters, Links, Procedure
+from tace.seams import Counters, Links, Procedure, Store
 from tace.wire.fields import MemberField
 from tace.wire.message import Message
 from tace.wire.peer import Ping, Returned
@@ -61,6 +63,7 @@ class Merge:
 
     Implements :class:`~tace.seams.LinkEvents`.
 
+    :param store: where the dead are remembered.
     :param wait_seconds: asked at each word of a peer; above 0 it is not heeded.
     """
 
@@ -72,6 +75,8 @@ class Merge:
         gossip: Gossip,
         *,
         links: Links,
+        store: Store,
+        network_id: bytes,
         clock: IReactorTime,
         random: Random,
         counters: Counters,
@@ -84,18 +89,23 @@ class Merge:
         self._random = random
         self._counters = counters
         self._dead = DeadCache(random)
+        self._memory = DeadMemory(
+            self._dead, store=store, own=membership.own, network_id=network_id, clock=clock
+        )
+        self._verdicts: set[NodeId] = set()
+        """Who was held for dead at the last look."""
         self._waiting: dict[NodeId, None] = {}
         self._looking: set[NodeId] = set()
         self._untold: dict[NodeId, None] = {}
         self._telling: IDelayedCall | None = None
         self._exchanged = 0.0
         self._next_away = clock.seconds() + AWAY_SECONDS
-        self._silent: set[NodeId] = set()
         self._stopped = False
         self._wait_seconds = wait_seconds
         self._rounds = Periodic(
             "ask the dead", clock, lambda: ROUND_SECONDS * random.uniform(0.75, 1.25), self._round
         )
+        membership.when_news(self._news)
 
     def procedures(self) -> dict[type[Message], Procedure]:
         return {Returned: self._on_returned}
@@ -103,10 +113,30 @@ class Merge:
     @property
     def silent(self) -> int:
         """How many nodes of a suspected partition's other side are still gone; 0: there is none."""
-        return len(self._silent)
+        return self._dead.silent
+
+    @property
+    def silent_since(self) -> float | None:
+        """When the first of these was found dead, unix seconds; None: there is none."""
+        return self._dead.silent_since
+
+    @property
+    def looked_for(self) -> int:
+        """How many dead nodes are asked whether they are back."""
+        return len(self._dead)
+
+    async def load(self) -> None:
+        """Take in the dead of last time; to be called once, before :meth:`start`."""
+        await self._memory.load()
+        if self.silent:
+            self._log.warn(
+                "{silent} nodes that went silent together before this start are looked for",
+                silent=self.silent,
+            )
 
     def start(self) -> None:
         self._rounds.start()
+        self._memory.start()
 
     async def stop(self) -> None:
         self._stopped = True
@@ -115,13 +145,17 @@ class Merge:
             self._telling.cancel()
             self._telling = None
         await self._rounds.stop()
+        await self._memory.stop()
 
     # -- the dead --------------------------------------------------------------------------------
 
     async def _round(self) -> None:
         self._note_deaths()
         now = self._clock.seconds()
+        was_silent = self.silent
         self._dead.forget_old(now)
+        if was_silent and not self.silent:
+            self._log.info("nodes that went silent together are looked for no more")
         for node in self._dead.next(now):
             self._look_for(node)
         if now >= self._next_away:
@@ -139,39 +173,54 @@ class Merge:
     def _note_deaths(self) -> None:
         now = self._clock.seconds()
         gone = self._membership.dead()
-        died = {
-            node: now - (self._membership.dead_for(node) or 0.0)
+        died = [
+            Dead(record, now - (self._membership.dead_for(node) or 0.0))
             for node in gone
-            if node not in self._dead
-        }
+            if node not in self._verdicts
+            and (record := self._membership.record_of(node)) is not None
+        ]
         known = len(self._membership.table) - len(gone) + len(died)
+        was_silent = self.silent
         burst = self._dead.add(died, known, now)
-        if burst:
-            self._suspect(set(died), burst, known, known - len(died))
-        for node in self._silent - set(gone):
-            self._back(node)
+        if burst and not was_silent:
+            self._suspect(burst, known, known - len(died))
+        ended, self._verdicts = self._verdicts.difference(gone), set(gone)
+        for node in sorted(ended):
+            self._verdict_ended(node)
 
-    def _suspect(self, died: set[NodeId], burst: int, known: int, here: int) -> None:
+    def _verdict_ended(self, node: NodeId) -> None:
+        """Others brought word of it; or its record is over, and nobody has heard of it at all."""
+        if self._membership.record_of(node) is None:
+            return
+        together = self._back(node)
+        if not self._membership.is_dead(node):
+            self._look_for_all(together)
+
+    def _suspect(self, burst: int, known: int, here: int) -> None:
         """Many at once: whatever it was, they are asked often for a while."""
-        if not self._silent:
-            self._counters.count("partitions_suspected_total")
-            self._log.warn(
-                "{silent} of {known} known nodes went silent within a minute:"
-                " this side of a partition has {here}",
-                silent=burst,
-                known=known,
-                here=here,
-            )
-        self._silent |= died
+        self._counters.count("partitions_suspected_total")
+        self._log.warn(
+            "{silent} of {known} known nodes went silent within a minute:"
+            " this side of a partition has {here}",
+            silent=burst,
+            known=known,
+            here=here,
+        )
 
     def _back(self, node: NodeId) -> list[NodeId]:
         """It is here; whoever died with it may be, too."""
+        was_silent = self.silent
         together = self._dead.discard(node)
-        if node in self._silent:
-            self._silent.discard(node)
-            if not self._silent:
-                self._log.info("all nodes that went silent together are back")
+        if was_silent and not self.silent:
+            self._log.info("all nodes that went silent together are back")
         return together
+
+    def _news(self, record: NodeRecord) -> None:
+        if record.departure is Departure.LEFT:
+            # For good, by its own word: nobody looks for it.
+            self._back(record.node_id)
+        else:
+            self._dead.heard_of(record)
 
     # -- looking ---------------------------------------------------------------------------------
 
@@ -201,7 +250,7 @@ class Merge:
 
     async def _look(self, node: NodeId) -> None:
         try:
-            await self._links.call(node, Ping())
+            await self._ask(node)
         except Refusal:
             self._found(node)
         except Failure:
@@ -211,6 +260,26 @@ class Merge:
         finally:
             self._looking.discard(node)
             self._look_on()
+
+    async def _ask(self, node: NodeId) -> None:
+        """Have a sign of life of it, and of nobody else.
+
+        :raises Failure: there is none.
+        :raises Refusal: that is one, too.
+        """
+        kept = self._dead.record_of(node)
+        if kept is None or self._membership.record_of(node) is not None:
+            await self._links.call(node, Ping())
+            return
+        failure: Failure = LinkLost("it names no address")
+        for address in kept.peer_addresses:
+            try:
+                # The link proves that it is this node, and brings the record that it has now.
+                await self._links.introduce(f"{address.partition('#')[0]}#{node.hex()}")
+                return
+            except Failure as error:
+                failure = error
+        raise failure
 
     # -- found -----------------------------------------------------------------------------------
 
@@ -226,6 +295,9 @@ class Merge:
     def _found(self, node: NodeId) -> None:
         self._membership.heard(node)
         if self._stopped or node not in self._dead:
+            return
+        if self._membership.record_of(node) is None:
+            # It lives, and its record does not hold: its clock may be far off. It is asked again.
             return
         self._counters.count("dead_returned_total")
         together = self._back(node)

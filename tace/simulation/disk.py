@@ -19,7 +19,7 @@ from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import Arc, MailboxId, MessageId, NodeId
-from tace.seams import Item, KnownPeer, KnownSeed, Put, StoreHealth, Totals, Waiting
+from tace.seams import Item, KnownDead, KnownPeer, KnownSeed, Put, StoreHealth, Totals, Waiting
 from tace.storage.memory import MemoryStore
 from tace.wire.fields import BlobName
 from tace.wire.objects import Blob, Envelope, Tombstone
@@ -174,6 +174,12 @@ class SimulatedStore:
     def save_seeds(self, seeds: Sequence[KnownSeed]) -> Deferred[None]:
         return self._write(lambda disk: disk.save_seeds(seeds))
 
+    def save_dead(self, dead: Sequence[KnownDead]) -> Deferred[None]:
+        return self._write(lambda disk: disk.save_dead(dead))
+
+    def forget_dead(self, nodes: Sequence[NodeId]) -> Deferred[None]:
+        return self._write(lambda disk: disk.forget_dead(nodes))
+
     def next_boot(self, now: float) -> Deferred[int]:
         return self._write(lambda disk: disk.next_boot(now))
 
@@ -242,6 +248,9 @@ class SimulatedStore:
 
     def load_seeds(self) -> Deferred[list[KnownSeed]]:
         return self._read(lambda disk: disk.load_seeds())
+
+    def load_dead(self) -> Deferred[list[KnownDead]]:
+        return self._read(lambda disk: disk.load_dead())
 
     # -- Store: the rest -------------------------------------------------------------------------
 

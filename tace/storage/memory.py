@@ -20,9 +20,11 @@ from tace.identity.user_record import UserRecord
 from tace.ids import ID_BYTES, Arc, MailboxId, MessageId, NodeId
 from tace.seams import (
     MAX_ANCHORS,
+    MAX_KNOWN_DEAD,
     MAX_KNOWN_SEEDS,
     Item,
     ItemState,
+    KnownDead,
     KnownPeer,
     KnownSeed,
     Put,
@@ -116,6 +118,7 @@ class MemoryStore:
         self._peers: dict[NodeId, KnownPeer] = {}
         self._anchors: list[KnownPeer] = []
         self._seeds: dict[str, KnownSeed] = {}
+        self._dead: dict[NodeId, KnownDead] = {}
         self._message_keys: list[_Key] = []
         """Of envelopes and tombstones together, sorted."""
         self._record_keys: list[bytes] = []
@@ -630,6 +633,24 @@ class MemoryStore:
 
     def load_seeds(self) -> Deferred[list[KnownSeed]]:
         return self._do(lambda: list(self._seeds.values()))
+
+    def save_dead(self, dead: Sequence[KnownDead]) -> Deferred[None]:
+        def save() -> None:
+            self._dead.update((known.node, known) for known in dead)
+            kept = sorted(self._dead.values(), key=lambda known: (-known.died_seconds, known.node))
+            self._dead = {known.node: known for known in kept[:MAX_KNOWN_DEAD]}
+
+        return self._do(save)
+
+    def load_dead(self) -> Deferred[list[KnownDead]]:
+        return self._do(lambda: list(self._dead.values()))
+
+    def forget_dead(self, nodes: Sequence[NodeId]) -> Deferred[None]:
+        def forget() -> None:
+            for node in nodes:
+                self._dead.pop(node, None)
+
+        return self._do(forget)
 
     def next_boot(self, now: float) -> Deferred[int]:
         def boot() -> int:

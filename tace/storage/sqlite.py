@@ -28,6 +28,7 @@ from tace.ids import Arc, MailboxId, MessageId, NodeId
 from tace.seams import (
     Counters,
     Item,
+    KnownDead,
     KnownPeer,
     KnownSeed,
     Put,
@@ -419,6 +420,15 @@ class SqliteStore:
 
     def load_seeds(self) -> Deferred[list[KnownSeed]]:
         return self._reader.ask(reads.load_seeds)
+
+    def save_dead(self, dead: Sequence[KnownDead]) -> Deferred[None]:
+        return self._change(lambda writes: writes.save_dead(dead), len(dead))
+
+    def load_dead(self) -> Deferred[list[KnownDead]]:
+        return self._reader.ask(reads.load_dead)
+
+    def forget_dead(self, nodes: Sequence[NodeId]) -> Deferred[None]:
+        return self._change(lambda writes: writes.forget_dead(nodes), len(nodes))
 
     def next_boot(self, now: float) -> Deferred[int]:
         return self._change(lambda writes: writes.next_boot(now))

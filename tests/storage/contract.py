@@ -19,6 +19,7 @@ from tests.storage.objects import (
     NOW,
     Letter,
     at,
+    known_dead,
     known_seed,
     letter,
     mailbox,
@@ -703,6 +704,24 @@ class StoreContract(_Case):
         seeds = [known_seed(n, float(n)) for n in range(300)]
         self.result(self.store.save_seeds(seeds))
         self.assertEqual(self.result(self.store.load_seeds()), seeds[:-257:-1])
+
+    def test_the_dead_are_remembered(self) -> None:
+        """The last death first; known ones are updated, those that are back are gone."""
+        one, two, three = known_dead(1, 10.5), known_dead(2, 30.0), known_dead(3, 20.0)
+        self.result(self.store.save_dead([one, two, three]))
+        self.assertEqual(self.result(self.store.load_dead()), [two, three, one])
+        again = known_dead(1, 40.0, in_burst=True)
+        self.result(self.store.save_dead([again]))
+        self.result(self.store.forget_dead([three.node, bytes(32)]))
+        self.assertEqual(self.result(self.store.load_dead()), [again, two])
+        self.assertEqual(self.result(self.store.load_peers()), [])
+
+    def test_only_so_many_dead_are_remembered(self) -> None:
+        """The longest dead go."""
+        dead = [known_dead(n, float(n)) for n in range(1100)]
+        self.result(self.store.save_dead(dead[:1000]))
+        self.result(self.store.save_dead(dead[1000:]))
+        self.assertEqual(self.result(self.store.load_dead()), dead[:-1025:-1])
 
     def test_every_boot_is_higher(self) -> None:
         """The clock's seconds, unless that would not be more than last time."""

@@ -9,7 +9,7 @@ from tace.identity.keys import SEED_BYTES, SigningKey
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import KIND_DEVICE, UserRecord
 from tace.ids import KIND_CONTACTS, MailboxId, digest, mailbox_id
-from tace.seams import Item, ItemState, KnownPeer, KnownSeed
+from tace.seams import Item, ItemState, KnownDead, KnownPeer, KnownSeed
 from tace.wire.objects import (
     BLOB_BYTES,
     CHUNK_BYTES,
@@ -112,6 +112,11 @@ def blob(number: int, *, lives_hours: int = 24, stamp_target: int = 0) -> Blob:
 def peer(number: int, heard: float, *, record_bytes: int = 100) -> KnownPeer:
     node = digest(b"test peer", number.to_bytes(8))
     return KnownPeer(node, (b"record %d" % number).ljust(record_bytes), heard)
+
+
+def known_dead(number: int, died: float, *, in_burst: bool = False) -> KnownDead:
+    known = peer(number, 0.0)
+    return KnownDead(known.node, known.record, died, in_burst)
 
 
 def known_seed(number: int, since: float, *, node: int = 0) -> KnownSeed:

@@ -32,6 +32,7 @@ from tests.storage.objects import (
     Letter,
     at,
     blob,
+    known_dead,
     known_seed,
     letter,
     mailbox,
@@ -236,6 +237,17 @@ class Stores(RuleBasedStateMachine):
     def meet_a_seed(self, number: int, since: int) -> None:
         self.same(lambda store: store.save_seeds([known_seed(number, float(since))]))
         self.same(lambda store: store.load_seeds())
+
+    @rule(number=st.integers(0, 5), died=st.integers(0, 3), in_burst=st.booleans())
+    def lose_a_node(self, number: int, died: int, in_burst: bool) -> None:
+        known = known_dead(number, float(died), in_burst=in_burst)
+        self.same(lambda store: store.save_dead([known]))
+        self.same(lambda store: store.load_dead())
+
+    @rule(number=st.integers(0, 5))
+    def find_a_node_again(self, number: int) -> None:
+        self.same(lambda store: store.forget_dead([known_dead(number, 0.0).node]))
+        self.same(lambda store: store.load_dead())
 
     @rule()
     def boot(self) -> None:

@@ -20,9 +20,11 @@ from tace.identity.user_record import UserRecord
 from tace.ids import ID_BYTES, Arc, MailboxId, MessageId
 from tace.seams import (
     MAX_ANCHORS,
+    MAX_KNOWN_DEAD,
     MAX_KNOWN_SEEDS,
     Item,
     ItemState,
+    KnownDead,
     KnownPeer,
     KnownSeed,
     Totals,
@@ -337,3 +339,11 @@ def load_seeds(database: sqlite3.Connection) -> list[KnownSeed]:
         (MAX_KNOWN_SEEDS,),
     )
     return [KnownSeed(*row) for row in rows.fetchall()]
+
+
+def load_dead(database: sqlite3.Connection) -> list[KnownDead]:
+    rows = database.execute(
+        "SELECT node, record, died, in_burst FROM dead ORDER BY died DESC, node LIMIT ?",
+        (MAX_KNOWN_DEAD,),
+    )
+    return [KnownDead(node, record, died, bool(burst)) for node, record, died, burst in rows]

@@ -1,11 +1,18 @@
-"""What changes the address book, its anchors and seeds, and the number of the boot."""
+"""What changes the address book, its anchors, seeds and dead, and the number of the boot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tace.ids import NodeId
-from tace.seams import MAX_ANCHORS, MAX_KNOWN_SEEDS, KnownPeer, KnownSeed
+from tace.seams import (
+    MAX_ANCHORS,
+    MAX_KNOWN_DEAD,
+    MAX_KNOWN_SEEDS,
+    KnownDead,
+    KnownPeer,
+    KnownSeed,
+)
 from tace.storage.reads.sqlite import Database
 from tace.storage.rules import MAX_PEERS
 
@@ -57,6 +64,27 @@ def save_seeds(database: Database, seeds: Sequence[KnownSeed]) -> None:
         "(SELECT seq FROM seed ORDER BY since DESC, address LIMIT -1 OFFSET ?)",
         (MAX_KNOWN_SEEDS,),
     )
+
+
+def save_dead(database: Database, dead: Sequence[KnownDead]) -> None:
+    """The longest dead go where there are too many."""
+    database.executemany(
+        """
+        INSERT INTO dead (node, record, died, in_burst) VALUES (?, ?, ?, ?)
+        ON CONFLICT (node) DO UPDATE
+        SET record = excluded.record, died = excluded.died, in_burst = excluded.in_burst
+        """,
+        [(known.node, known.record, known.died_seconds, known.in_burst) for known in dead],
+    )
+    database.execute(
+        "DELETE FROM dead WHERE seq IN "
+        "(SELECT seq FROM dead ORDER BY died DESC, node LIMIT -1 OFFSET ?)",
+        (MAX_KNOWN_DEAD,),
+    )
+
+
+def forget_dead(database: Database, nodes: Sequence[NodeId]) -> None:
+    database.executemany("DELETE FROM dead WHERE node = ?", [(node,) for node in nodes])
 
 
 def next_boot(database: Database, now: float) -> int:

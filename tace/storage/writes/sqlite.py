@@ -16,7 +16,7 @@ from tace.errors import StoreError
 from tace.identity.mailbox_proof import Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import NodeId
-from tace.seams import Item, KnownPeer, KnownSeed, Put, StoreHealth, StoreState
+from tace.seams import Item, KnownDead, KnownPeer, KnownSeed, Put, StoreHealth, StoreState
 from tace.storage.rules import FULL, STORED, Quotas, hour_of, tombstone_hour_of
 from tace.storage.schema.sqlite import DAMAGE, PAGE_BYTES
 from tace.storage.writes import hints, peers
@@ -316,6 +316,12 @@ class Writes:
 
     def save_seeds(self, seeds: Sequence[KnownSeed]) -> None:
         peers.save_seeds(self._database, seeds)
+
+    def save_dead(self, dead: Sequence[KnownDead]) -> None:
+        peers.save_dead(self._database, dead)
+
+    def forget_dead(self, nodes: Sequence[NodeId]) -> None:
+        peers.forget_dead(self._database, nodes)
 
     def next_boot(self, now: float) -> int:
         return peers.next_boot(self._database, now)
