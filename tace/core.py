@@ -30,9 +30,11 @@ from tace.limits.buckets import BucketTable, TokenBucket
 from tace.mailbox.blob_repair import BlobRepair
 from tace.mailbox.blobs import BlobReplica
 from tace.mailbox.departure import Departure
+from tace.mailbox.displaced import Displaced
 from tace.mailbox.handoff import HintedHandoff
 from tace.mailbox.leave import Leave
 from tace.mailbox.listing import PagedLists
+from tace.mailbox.offers import OfferAnswers
 from tace.mailbox.pace import Pace
 from tace.mailbox.reconcile import RangeReconciliation
 from tace.mailbox.repair import Repair
@@ -223,6 +225,7 @@ class Core:
     farewell: Farewell
     handoff: HintedHandoff
     surplus: Surplus
+    displaced: Displaced
     lookup: Lookup
     leave: Leave
 
@@ -269,6 +272,7 @@ class Core:
         self.blob_repair.start()
         self.handoff.start()
         self.surplus.start()
+        self.displaced.start()
 
     async def _begin_boot(self) -> None:
         """Have the record say that this is a new life, later than every one before."""
@@ -306,6 +310,7 @@ class Core:
         await self.blob_repair.stop()
         await self.handoff.stop()
         await self.surplus.stop()
+        await self.displaced.stop()
         await self.ring.stop()
         await self.collect.stop()
         await self.hearsay.stop()
@@ -447,6 +452,20 @@ def build_core(
     handoff = HintedHandoff(
         view=membership, links=links, store=store, clock=clock, counters=counters
     )
+    pace = Pace(
+        TokenBucket(MAX_REPAIR_BYTES_PER_SECOND, MAX_REPAIR_BYTES_PER_SECOND), clock, counters
+    )
+    displaced = Displaced(
+        view=membership,
+        whereabouts=lookup,
+        links=links,
+        store=store,
+        clock=clock,
+        # Who holds the same is not to begin at the same moment; the id is all that it takes.
+        random=Random(int.from_bytes(membership.own)),
+        pace=pace,
+        counters=counters,
+    )
     replica = Replica(
         network_id=settings.network_id,
         view=membership,
@@ -456,9 +475,7 @@ def build_core(
         counters=counters,
         rules=rules,
         handoff=handoff,
-    )
-    pace = Pace(
-        TokenBucket(MAX_REPAIR_BYTES_PER_SECOND, MAX_REPAIR_BYTES_PER_SECOND), clock, counters
+        took_in_far=displaced.took_in,
     )
     repair = Repair(
         RangeReconciliation(links, store, clock, pace, older=PagedLists(links, store, pace)),
@@ -491,7 +508,9 @@ def build_core(
         counters=counters,
         rules=rules,
         handoff=handoff,
+        took_in_far=displaced.took_in,
     )
+    offers = OfferAnswers(view=membership, store=store, clock=clock, door=replica)
     blob_repair = BlobRepair(
         blob_replica,
         view=membership,
@@ -557,6 +576,7 @@ def build_core(
             random=random,
             counters=counters,
         ),
+        displaced,
         lookup,
         Leave(
             Departure(
@@ -591,6 +611,7 @@ def build_core(
             **_refusing(replica.procedures()),
             **_refusing(repair.procedures()),
             **_refusing(blob_replica.procedures()),
+            **_refusing(offers.procedures()),
             **collect.procedures(),
             **lookup.procedures(),
         }

@@ -6,7 +6,7 @@ are the right ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from tace.errors import NotReplica, TooMany
 from tace.ids import Arc, NodeId
 from tace.mailbox.handoff import HintedHandoff
-from tace.mailbox.rules import AdmissionRules
+from tace.mailbox.rules import ASKERS_PER_REPLICA, AdmissionRules
 from tace.seams import Counters, Item, ItemState, Procedure, Put, Store, View
 from tace.wire.fields import MAX_LISTED, PutResult
 from tace.wire.message import Message
@@ -30,6 +30,9 @@ class BlobReplica:
     """The blob procedures of a node, as a replica.
 
     ``partial`` is true while it pulls its arcs: then its answers to reads say so.
+
+    :param took_in_far: called with the hash of a blob that is taken though this node may not ask
+        about it, and without a hint for whom.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class BlobReplica:
         counters: Counters,
         rules: AdmissionRules,
         handoff: HintedHandoff,
+        took_in_far: Callable[[bytes], None] = lambda key: None,
     ) -> None:
         self._view = view
         self._store = store
@@ -48,6 +52,7 @@ class BlobReplica:
         self._counters = counters
         self._rules = rules
         self._handoff = handoff
+        self._took_in_far = took_in_far
         self._under_way = 0
         self.partial = True
         self.closed = False
@@ -69,6 +74,10 @@ class BlobReplica:
             return PutAnswer((PutResult(NotReplica.code),))
         word = self._rules.blob_refusal(blob, self._clock.seconds())
         if word is None:
+            if not message.instead_of and not self._view.is_candidate(
+                self._view.own, blob.hash, ASKERS_PER_REPLICA
+            ):
+                self._took_in_far(blob.hash)
             with self._hands():
                 put = await self.keep(blob)
                 if put.durable:

@@ -1,7 +1,7 @@
 """Bringing copies to another node, by the requests of everyday writes (page 2.4).
 
-Used where a node hands over what it keeps: what was meant for another one, and all of it when it
-leaves.
+Used where a node hands over what it keeps: what was meant for another one, what lies with it and
+not with those who keep it, and all of it when it leaves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ BATCH_ITEMS = 16
 """Of one call: as many as one request of envelopes takes."""
 REMOVALS_PER_REQUEST = 4
 BLOB_TIMEOUT_SECONDS = 15.0
+KEPT_CODES = frozenset({"stored", "duplicate", "acked"})
+DECLINED_CODES = frozenset({"stale-sequence", "expired", "quota"})
+"""It has a newer one, it is over, or as many are there as any replica keeps for one mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class Brought:
 
     codes: tuple[str, ...]
     bytes: int
+
+    @property
+    def refused(self) -> set[str]:
+        """Why some of it is not there: words that are neither of a copy nor as good as one."""
+        return set(self.codes) - KEPT_CODES - DECLINED_CODES
 
 
 class Bringing:

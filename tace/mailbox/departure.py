@@ -21,7 +21,13 @@ from tace.background import background
 from tace.errors import Failure, Full, NotStored, Refusal, StoreError, TooMany
 from tace.ids import Arc, NodeId
 from tace.mailbox.belongings import Belongings, Stretch
-from tace.mailbox.bringing import BATCH_ITEMS, Bringing, Brought
+from tace.mailbox.bringing import (
+    BATCH_ITEMS,
+    DECLINED_CODES,
+    KEPT_CODES,
+    Bringing,
+    Brought,
+)
 from tace.mailbox.comparison import place
 from tace.mailbox.lacking import Bounds, LackingThere
 from tace.mailbox.pace import Pace
@@ -47,9 +53,6 @@ ASKED_AGAIN = 5
 """A node that compares with this one anyway is asked so often, a second apart."""
 RECORD_BYTES = 1_024
 """Taken for the size of a user record, where it is only estimated."""
-KEPT_CODES = frozenset({"stored", "duplicate", "acked"})
-DECLINED_CODES = frozenset({"stale-sequence", "expired", "quota"})
-"""It has a newer one, it is over, or as many are there as any replica keeps for one mailbox."""
 _BYTES = {
     ItemState.ENVELOPE: ENVELOPE_BYTES,
     ItemState.TOMBSTONE: TOMBSTONE_BYTES,

@@ -5,7 +5,7 @@ Everything here is idempotent. What an answer calls stored is on this node's dis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -14,7 +14,7 @@ from tace.identity.mailbox_proof import Lease, Removal
 from tace.identity.user_record import UserRecord
 from tace.ids import MailboxId, MessageId, NodeId
 from tace.mailbox.handoff import HintedHandoff
-from tace.mailbox.rules import AdmissionRules
+from tace.mailbox.rules import ASKERS_PER_REPLICA, AdmissionRules
 from tace.mailbox.watches import WatchEntry, WatchTable
 from tace.seams import Counters, Item, ItemState, Links, Procedure, Put, Store, View
 from tace.wire.fields import MAX_ENVELOPES, MAX_LISTED, PutResult, TombstoneField, WaitingItem
@@ -57,6 +57,9 @@ class Replica:
 
     ``partial`` is true while it pulls its arcs: then its answers to reads say so. ``closed`` is
     true at the end of a leaving: then writes are sent on to those who keep the key from now on.
+
+    :param took_in_far: called with the key of a write that is taken though this node may not ask
+        about it, and without a hint for whom.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Replica:
         counters: Counters,
         rules: AdmissionRules,
         handoff: HintedHandoff,
+        took_in_far: Callable[[bytes], None] = lambda key: None,
     ) -> None:
         self._network_id = network_id
         self._view = view
@@ -79,6 +83,7 @@ class Replica:
         self._counters = counters
         self._rules = rules
         self._handoff = handoff
+        self._took_in_far = took_in_far
         self._watches = WatchTable(MAX_WATCHES, MAX_WATCHES_OF_NODE)
         self._news: dict[NodeId, list[Arrival]] = {}
         self._names: dict[NodeId, list[Arrival]] = {}
@@ -145,9 +150,15 @@ class Replica:
 
     def _misplaced(self, key: bytes, member: NodeId) -> str | None:
         """The word for why nothing under that key is taken here, for that member or for itself."""
-        if self.closed or not self._view.is_candidate(self._view.own, key):
+        own = self._view.own
+        near = self._view.is_candidate(own, key, ASKERS_PER_REPLICA)
+        if self.closed or not (near or self._view.is_candidate(own, key)):
             return "redirect"
-        return None if self._handoff.allows(member, key) else NotReplica.code
+        if not self._handoff.allows(member, key):
+            return NotReplica.code
+        if not near and not member:
+            self._took_in_far(key)
+        return None
 
     async def accept(self, envelopes: Sequence[Envelope]) -> list[Put]:
         """Make verified envelopes durable, then tell who watches their mailboxes."""

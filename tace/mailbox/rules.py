@@ -10,6 +10,9 @@ from tace.wire.objects import SECONDS_PER_HOUR, Blob, Envelope
 CLOCK_SLACK_SECONDS = 3600
 """Clocks may differ by this much before an expiry counts as too far ahead."""
 USER_RECORD_MAX_DAYS = 30
+ASKERS_PER_REPLICA = 2
+"""Who is within the first 2N of a key may ask what is kept under it; copies farther away are
+displaced."""
 
 
 @dataclass(frozen=True, slots=True)

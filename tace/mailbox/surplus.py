@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from tace.background import Periodic
 from tace.errors import Failure, Refusal
 from tace.ids import Arc, NodeId
+from tace.mailbox.gaps import gaps_between
 from tace.mailbox.handoff import HintedHandoff
 from tace.mailbox.reconcile import before
 from tace.mailbox.rounds import Reader
@@ -91,7 +92,7 @@ class Surplus:
         """Look at so much of what lies outside the held arcs; the next round goes on from there."""
         if self._reader.partial:
             return
-        arcs = _complement([arc for arc, _ in self._view.arcs_held()])
+        arcs = gaps_between([arc for arc, _ in self._view.arcs_held()])
         after: Item | None = None
         if self._rest is not None and self._rest[0] in arcs:
             first, after = self._rest
@@ -195,12 +196,3 @@ class _Stood:
 
     since: float
     looked_at: float
-
-
-def _complement(held: Sequence[Arc]) -> list[Arc]:
-    """The arcs between these, which stand in ring order and do not overlap."""
-    gaps = []
-    for arc, following in zip(held, [*held[1:], *held[:1]], strict=True):
-        if arc.end != following.start:
-            gaps.append(Arc(arc.end, following.start))
-    return gaps

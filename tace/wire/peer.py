@@ -537,6 +537,37 @@ class Returned(Message, frozen=True, array_like=True, gc=False):
     members: Annotated[tuple[MemberField, ...], msgspec.Meta(max_length=32)]
 
 
+# -- handing on ----------------------------------------------------------------------------------
+
+MAX_OFFERED_BLOBS = 64
+"""Blobs in one offer: each of them is 63 kB to bring."""
+_Place = Annotated[int, msgspec.Meta(ge=0, lt=MAX_LISTED + MAX_OFFERED_BLOBS)]
+"""Where something stands in an offer: items come first, then blobs."""
+_Places = Annotated[tuple[_Place, ...], msgspec.Meta(max_length=MAX_LISTED + MAX_OFFERED_BLOBS)]
+
+
+class OfferAnswer(Message, frozen=True, array_like=True, gc=False):
+    """What of an offer is not held here, by place; what is in neither list is.
+
+    ``misplaced``: nothing is taken under those keys; ``records`` are the nodes nearest to the first
+    of them.
+    """
+
+    NUMBER = 66
+    lacking: _Places
+    misplaced: _Places = ()
+    records: RedirectRecords = ()
+
+
+class Offer(Request[OfferAnswer], frozen=True, array_like=True, gc=False):
+    """Names what the asker holds and would bring: items, and blobs with their expiry."""
+
+    NUMBER = 67
+    ANSWER = OfferAnswer
+    items: _ItemFields
+    blobs: Annotated[tuple[BlobName, ...], msgspec.Meta(max_length=MAX_OFFERED_BLOBS)] = ()
+
+
 # -- lookups -------------------------------------------------------------------------------------
 
 MAX_FOUND_RECORDS = 48
@@ -612,6 +643,8 @@ PEER_MESSAGES = MessageTable(
         ProbeFor,
         Accused,
         Returned,
+        OfferAnswer,
+        Offer,
         Successors,
         FindSuccessors,
     )

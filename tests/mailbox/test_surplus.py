@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tace.ids import Arc
 from tace.mailbox import surplus
-from tace.mailbox.surplus import _complement
 from tace.seams import Item, ItemState
 from tace.wire.objects import Envelope, Tombstone
 from tace.wire.peer import ItemPage, ListItems
@@ -15,19 +13,6 @@ from tests.mailbox.test_repair import RepairTestCase
 from tests.network import TestNode
 
 SETTLED = 60.0
-
-
-class ComplementTests(RepairTestCase):
-    """What lies outside the arcs that a node keeps."""
-
-    def test_gaps(self) -> None:
-        """None where arcs touch; the last one may wrap."""
-        a, b, c, d = (bytes([n]) * 32 for n in (10, 20, 30, 40))
-        self.assertEqual(_complement([]), [])
-        self.assertEqual(_complement([Arc(a, a)]), [])
-        self.assertEqual(_complement([Arc(a, b)]), [Arc(b, a)])
-        self.assertEqual(_complement([Arc(a, b), Arc(c, d)]), [Arc(b, c), Arc(d, a)])
-        self.assertEqual(_complement([Arc(a, b), Arc(b, c)]), [Arc(c, a)])
 
 
 class SurplusTests(RepairTestCase):
