@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +92,17 @@ def _list_of_scenarios() -> str:
     type=click.Path(file_okay=False, path_type=Path),
     help="With --all: where runs that have ended are kept; the same command goes on from there.",
 )
+@click.option(
+    "--only",
+    type=click.Choice(sorted(SCENARIOS)),
+    multiple=True,
+    help="With --all: the rows of this scenario alone; may be repeated.",
+)
+@click.option(
+    "--so-far",
+    is_flag=True,
+    help="With --all and --keep: play nothing, write the table of the runs that are kept.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -106,6 +117,8 @@ def command(
     jobs: int | None,
     page: Path | None,
     keep: Path | None,
+    only: tuple[str, ...],
+    so_far: bool,
     **chosen: Any,
 ) -> None:
     """Run nodes, people and what happens to them in virtual time, under the eyes of an oracle.
@@ -120,13 +133,24 @@ def command(
     if whole_table:
         if scenario or named or seed is not None or as_json or plot_file or record:
             raise click.UsageError(
-                "--all takes --quick, --jobs, --page and --keep, and nothing else"
+                "--all takes --quick, --jobs, --page, --keep, --only and --so-far, and nothing else"
             )
-        ctx.exit(_all(page or PAGE, quick=quick, jobs=jobs or usual_jobs(), keep=keep))
+        if so_far and keep is None:
+            raise click.UsageError("--so-far is for what --keep has kept: say where")
+        ctx.exit(
+            _all(
+                page or PAGE,
+                quick=quick,
+                jobs=jobs or usual_jobs(),
+                keep=keep,
+                only=only,
+                play=not so_far,
+            )
+        )
     if scenario is None:
         raise click.UsageError("which scenario? One of those below, a script, or --all")
-    if quick or jobs or page or keep:
-        raise click.UsageError("--quick, --jobs, --page and --keep are for --all")
+    if quick or jobs or page or keep or only or so_far:
+        raise click.UsageError("--quick, --jobs, --page, --keep, --only and --so-far are for --all")
     script: Script | None = None
     if scenario in SCENARIOS:
         if record:
@@ -166,13 +190,15 @@ def command(
     ctx.exit(0 if report.held and as_recorded else BROKEN_STATUS)
 
 
-def _all(page: Path, *, quick: bool, jobs: int, keep: Path | None) -> int:
+def _all(
+    page: Path, *, quick: bool, jobs: int, keep: Path | None, only: Sequence[str], play: bool
+) -> int:
     """The exit status. :raises click.UsageError: there is no place for the page."""
     if not page.parent.is_dir():
         raise click.UsageError(f"{page.parent} is no directory: --page says where the table goes")
     kept = None if keep is None else KeptRuns(keep, program_digest())
     try:
-        held = simulate_all(page, quick=quick, jobs=jobs, kept=kept)
+        held = simulate_all(page, quick=quick, jobs=jobs, only=only, kept=kept, play=play)
     except KeyboardInterrupt:
         click.echo("tace: interrupted", err=True)
         return INTERRUPTED_STATUS

@@ -84,12 +84,14 @@ def simulate_all(
     jobs: int,
     only: Sequence[str] = (),
     kept: KeptRuns | None = None,
+    play: bool = True,
 ) -> bool:
     """Play the table and write its page; True when every row held.
 
     :param jobs: runs at a time, each in a process of its own.
     :param only: scenarios whose rows are played; all where there are none.
     :param kept: where runs that have ended are kept; those that are there are not played.
+    :param play: False: nothing is played; the page is of what is kept.
     :raises click.ClickException: the page, or a run, cannot be written.
     :raises KeyboardInterrupt: by SIGINT; no page is written.
     """
@@ -100,7 +102,7 @@ def simulate_all(
     screen = ProgressScreen()
     try:
         screen.step(f"{len(todo)} runs of {len(numbers)} cases", float(len(todo)))
-        for done, played in enumerate(_all_played(todo, jobs, kept), start=1):
+        for done, played in enumerate(_all_played(todo, jobs, kept, play=play), start=1):
             screen.progress(float(done))
             number = played.task.row
             found[number].append(played)
@@ -110,6 +112,9 @@ def simulate_all(
                 screen.say(_told(measured[number]))
     finally:
         screen.end()
+    for number in numbers:
+        if number not in measured:
+            measured[number] = _measured(row_of(number, quick=quick), found[number])
     rows = [measured[number] for number in numbers]
     text = "\n".join(page(rows, version=__version__, quick=quick)) + "\n"
     try:
@@ -121,7 +126,9 @@ def simulate_all(
     return held == len(rows)
 
 
-def _all_played(todo: Sequence[Task], jobs: int, kept: KeptRuns | None) -> Iterator[Played]:
+def _all_played(
+    todo: Sequence[Task], jobs: int, kept: KeptRuns | None, *, play: bool
+) -> Iterator[Played]:
     """Each run, as it ends: those that are kept first."""
     left: list[Task] = []
     for task in todo:
@@ -132,10 +139,10 @@ def _all_played(todo: Sequence[Task], jobs: int, kept: KeptRuns | None) -> Itera
             left.append(task)
         else:
             yield Played(task, run.report, run.cpu_seconds)
-    if not left:
+    if not left or not play:
         return
     # The longest begin first: else the last one has a core for itself and the others are idle.
-    left.sort(key=lambda task: -row_of(task.row, quick=task.quick).parameters.seconds)
+    left.sort(key=lambda task: -row_of(task.row, quick=task.quick).weight)
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(jobs, len(left)), initializer=_begin_worker, maxtasksperchild=1) as pool:
         for played in pool.imap_unordered(play_task, left):

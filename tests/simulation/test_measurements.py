@@ -87,11 +87,10 @@ class Judging(SynchronousTestCase):
         false = [replace(r, measured={"falsely_dead_nodes": n}) for n in (1, 2)]
         self.assertTrue(measurements.few_false_deaths(false[:1]).held)
         self.assertEqual(measurements.few_false_deaths(false), Finding("2.0 % falsely dead", False))
-        late = self.but(sent=1000, delivered=998)
-        self.assertEqual(
-            measurements.delivered_share([self.calm, late]),
-            Finding("99.800 % delivered without outbox", False),
-        )
+        late, soon = self.but(sent=1000, delivered=998), self.but(sent=1000, delivered=1000)
+        judge = measurements.delivered_share
+        self.assertEqual(judge([late, soon]), Finding("99.900 % delivered without outbox", True))
+        self.assertEqual(judge([late]), Finding("99.800 % delivered without outbox", False))
 
     def test_always(self) -> None:
         """Of every case: nothing twice, and no violation."""
@@ -112,7 +111,8 @@ class Table(SynchronousTestCase):
         self.assertEqual(len(set(commands)), len(commands))
         self.assertIn("tace simulate split --ways 3", " ".join(commands))
         self.assertEqual(len(list(tasks(range(len(ROWS)), quick=True))), len(ROWS))
-        self.assertEqual(sum(1 for t in tasks(range(len(ROWS)), quick=False)), len(ROWS) + 19)
+        runs = len(ROWS) + 19 + 5
+        self.assertEqual(sum(1 for t in tasks(range(len(ROWS)), quick=False)), runs)
 
     def test_page(self) -> None:
         """What did not hold stands out; the rest of the row is there as well."""
@@ -123,6 +123,36 @@ class Table(SynchronousTestCase):
         self.assertIn("| **not held** |", text)
         self.assertIn(f"| 100 | {row.seeds} |", text)
         self.assertIn(f"`{row.command}`", text)
+
+    def test_not_finished(self) -> None:
+        """What has been played is shown, and that it is not all; what did not hold already."""
+        row = next(row for row in ROWS if row.scenario == "churn")
+        good, bad = a_report(), replace(a_report(), violations=["two rings"])
+        for reports, verdict, seeds in (
+            ((), "**not finished**", f"0 of {row.seeds}"),
+            ((good,), "**not finished**", f"1 of {row.seeds}"),
+            ((good, bad), "**not held**", f"2 of {row.seeds}"),
+            ((good,) * row.seeds, "held", f"{row.seeds}"),
+        ):
+            measured = Measured(row, reports, 1.0)
+            self.assertEqual(measured.held, verdict == "held")
+            text = "\n".join(page([measured], version="1", quick=False))
+            self.assertIn(f"| {verdict} |", text)
+            self.assertIn(f"| {row.parameters.nodes} | {seeds} |", text)
+
+    def test_so_far(self) -> None:
+        """Of what is kept a page is written at once; nothing is played."""
+        directory, written = Path(self.mktemp()), Path(self.mktemp())
+        kept = KeptRuns(directory, b"1")
+        only = ("join-storm", "idle")
+        self.assertTrue(simulate_all(written, quick=True, jobs=1, only=("join-storm",), kept=kept))
+        self.assertFalse(
+            simulate_all(written, quick=True, jobs=1, only=only, kept=kept, play=False)
+        )
+        self.assertEqual(len(list(directory.iterdir())), 1)
+        text = written.read_text()
+        self.assertEqual(text.count("| held |"), 1)
+        self.assertEqual(text.count("| **not finished** |"), 1)
 
     def test_played_in_processes(self) -> None:
         """The page is the same whoever plays first, but for the CPU seconds."""
@@ -197,6 +227,10 @@ class Table(SynchronousTestCase):
             (("--quick", "idle"), "are for --all"),
             (("--keep", "runs", "idle"), "are for --all"),
             (("idle", "--jobs", "2"), "are for --all"),
+            (("idle", "--only", "idle"), "are for --all"),
+            (("idle", "--so-far"), "are for --all"),
+            (("--all", "--so-far"), "say where"),
+            (("--all", "--only", "nosuch"), "is not one of"),
             ((), "which scenario?"),
         ):
             result = CliRunner().invoke(main, ["simulate", *arguments])
