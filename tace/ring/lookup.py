@@ -366,6 +366,9 @@ class _Search:
         before_key, node, depth = heappop(path.nodes)
         self._spent.add(node)
         self._asked += 1
+        # What another one passes on, or a dial comes before, says nothing of how far that node is.
+        measured = not path.hops and self._links.is_up(node)
+        asked_at = self._clock.seconds()
         try:
             answer = await self._links.call(
                 node, FindSuccessors(self._key, path.hops), timeout_seconds=_patience(path.hops)
@@ -374,6 +377,8 @@ class _Search:
             self._silent += 1
             self._counters.count("lookup_steps_failed_total", reason=error.code)
             return False
+        if measured:
+            self._membership.table.met(node, max(0.0, self._clock.seconds() - asked_at))
         if self._done.called:
             return True
         depth += answer.hops

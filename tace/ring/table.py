@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from math import inf
+from math import inf, isinf
 
 from tace.identity.node_record import NodeRecord
 from tace.ids import MAX_POSITIONS_REMEMBERED, Arc, NodeId, Place, Position, position_of
@@ -18,6 +18,8 @@ from tace.ring.fingers import Fingers
 
 NEIGHBOURS = 24
 """3N: so many distinct nodes around each own position are kept by a full table."""
+SMOOTHING = 1 / 8
+"""Weight of a round trip among those before it."""
 WHOLE_AGAIN = 7 / 8
 """A table that was full holds everyone again when no more than this part of it is taken."""
 
@@ -124,11 +126,18 @@ class RoutingTable:
         self._left(record)
 
     def met(self, node: NodeId, round_trip_seconds: float = inf) -> None:
-        """It has proved itself on a link. Infinite: a round trip was not measured."""
+        """It has proved itself on a link. Infinite: a round trip was not measured.
+
+        Several are smoothed (RFC 6298, section 2).
+        """
         if node not in self._records:
             return
+        known = self._met.get(node, inf)
         news = node not in self._met
-        self._met[node] = round_trip_seconds
+        if isinf(known):
+            self._met[node] = round_trip_seconds
+        elif not isinf(round_trip_seconds):
+            self._met[node] = known + SMOOTHING * (round_trip_seconds - known)
         if news and self._fingers is not None:
             self._fingers.look_again()
 

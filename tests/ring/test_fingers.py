@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import permutations
+from math import inf
 from random import Random
 
 from hypothesis import given, settings
@@ -274,6 +275,16 @@ class AttackTests(TableTestCase):
         self.gone.clear()
         self.assertTrue(self.table.put(newcomer))
         self.assertEqual([each.node_id for each in self.gone], [crowd[-1]])
+
+    def test_round_trips_are_smoothed(self) -> None:
+        """One slow answer makes nobody far; a sign of life without a measure changes nothing."""
+        self.make(14, 1)
+        (other,) = others(1)
+        self.offer([other])
+        table, node = self.table, other.node_id
+        for seconds, expected in ((inf, inf), (0.1, 0.1), (inf, 0.1), (0.9, 0.2), (0.2, 0.2)):
+            table.met(node, seconds)
+            self.assertEqual(table._met[node], expected)
 
 
 class CoverTests(TableTestCase):

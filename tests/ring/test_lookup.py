@@ -165,6 +165,32 @@ class FindingTests(LookupTestCase):
         self.membership.acquaintances.forget(self.key)
         self.assertEqual(len(self.membership.acquaintances), 0)
 
+    def test_round_trips(self) -> None:
+        """Those who were asked over a link that was open stay before others of their octave; an
+        answer that others passed on, or a dial, measures nobody."""
+        table = self.membership.table
+
+        def waited(up: bool, looking: Awaitable[Found]) -> list[float]:
+            self.links.up = up
+            asked: list[NodeId] = []
+
+            async def late(node: NodeId, request: FindSuccessors) -> Message:
+                asked.append(node)
+                self.clock.advance(0.05)
+                del self.links.instead[node]
+                return await self.links.call(node, request)
+
+            self.links.instead = dict.fromkeys(self.everyone_but_me(), late)
+            table._met.clear()
+            self.successResultOf(Deferred.fromCoroutine(_found(looking)))
+            self.links.instead = {}
+            return [seconds for node in asked if (seconds := table._met.get(node)) is not None]
+
+        self.addCleanup(table._met.clear)
+        self.assertIn(0.05, waited(True, self.lookup.iterative(self.key)))
+        self.assertEqual(waited(False, self.lookup.iterative(self.key)), [])
+        self.assertEqual(waited(True, self.lookup.recursive(self.key)), [])
+
     def test_together(self) -> None:
         """Who wants the same key at the same time waits for the first."""
         held: list[Deferred[Message]] = []
