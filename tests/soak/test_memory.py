@@ -30,7 +30,7 @@ class Courses(SynchronousTestCase):
         """A tenth of a MiB a second is a leak."""
         self.assertFalse(is_flat(line(80, 0.1)))
         before, after = growth(line(80, 0.1))
-        self.assertAlmostEqual((after - before) / MIB, 20, delta=0.5)
+        self.assertApproximates((after - before) / MIB, 20, 0.5)
 
     def test_a_step_late(self) -> None:
         """What is taken in the last third and kept."""
@@ -43,7 +43,7 @@ class Courses(SynchronousTestCase):
         assert went is not None
         self.assertEqual([went.begin // MIB, went.middle // MIB, went.end // MIB], [80, 85, 90])
         self.assertEqual(went.highest, went.end)
-        self.assertAlmostEqual(went.slope_bytes_per_hour / MIB, 360, delta=1)
+        self.assertApproximates(went.slope_bytes_per_hour / MIB, 360, 1)
         self.assertIsNone(course([]))
 
     def test_look(self) -> None:
