@@ -231,7 +231,8 @@ class Core:
 
     @property
     def state(self) -> str:
-        """``joining``, ``damaged``, ``full``, ``member``; ``alone`` when no other is known to live.
+        """``joining``, ``damaged``, ``full``, ``leaving``, ``member``; ``alone`` when no other is
+        known to live.
 
         ``full`` is also a node whose disk refuses every write: neither takes anything new.
         """
@@ -240,6 +241,8 @@ class Core:
         health = self.store.health
         if not health.takes_messages:
             return "damaged" if health.state is StoreState.DAMAGED else "full"
+        if self.leave.under_way:
+            return "leaving"
         return "alone" if self.membership.alone else "member"
 
     def stamp_bits(self, own: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -35,7 +36,20 @@ def as_json(status: StatusInfo) -> dict[str, Any]:
         "bytes": status.bytes,
         "state": status.state,
         "tried": list(status.tried),
+        "silent": status.silent,
+        "silent_since": status.silent_since or None,
     }
+
+
+def told_of_silence(silent: int, since: int) -> list[str]:
+    """What it means that so many nodes went silent together, since that time (unix seconds)."""
+    nodes = "1 node that" if silent == 1 else f"{silent} nodes that"
+    at = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return [
+        f"silent    {nodes} went silent together at {at}: the network may be in parts",
+        "          this part serves on and asks for them all the time; when one answers, the parts",
+        "          become one by themselves. See what lies between, or whether they were stopped",
+    ]
 
 
 def show(status: StatusInfo, console: Console) -> None:
@@ -46,6 +60,9 @@ def show(status: StatusInfo, console: Console) -> None:
     console.print(f"state     {status.state}")
     for line in status.tried:
         console.print(f"tried     {line}", markup=False, soft_wrap=True)
+    if status.silent:
+        for line in told_of_silence(status.silent, status.silent_since):
+            console.print(line, soft_wrap=True)
     console.print(f"members   {status.members}")
     console.print(f"stored    {status.items} items, {status.bytes:,} bytes")
     table = Table("position", "predecessor", "successors", box=None, pad_edge=False)

@@ -39,4 +39,6 @@ async def status_info(services: GatewayServices) -> StatusInfo:
         bytes=totals.bytes,
         state=services.state(),
         tried=core.bootstrap.failures,
+        silent=core.merge.silent,
+        silent_since=int(core.merge.silent_since or 0),
     )

@@ -298,9 +298,12 @@ class PositionStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StatusInfo(Message, frozen=True, array_like=True, gc=False):
-    """What anyone may know of this node. ``state``: joining, member, alone, draining, full.
+    """What anyone may know of this node. ``state``: joining, member, alone, leaving, draining,
+    full, damaged.
 
     ``tried``: of a node that is alone, whom it tried to reach last, and why that failed.
+    ``silent``: so many nodes went silent about the same time and are still gone, since
+    ``silent_since`` (unix seconds; 0 where there are none).
     """
 
     NUMBER = 282
@@ -313,6 +316,8 @@ class StatusInfo(Message, frozen=True, array_like=True, gc=False):
     bytes: UInt63
     state: Word
     tried: Annotated[tuple[Line, ...], msgspec.Meta(max_length=8)] = ()
+    silent: UInt32 = 0
+    silent_since: UInt63 = 0
 
 
 class GetStatus(Request[StatusInfo], frozen=True, array_like=True, gc=False):

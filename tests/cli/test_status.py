@@ -38,6 +38,8 @@ class Printing(SynchronousTestCase):
                 "bytes": 0,
                 "state": "member",
                 "tried": [],
+                "silent": 0,
+                "silent_since": None,
             },
         )
 
@@ -68,6 +70,22 @@ class Printing(SynchronousTestCase):
         show(status, Console(file=printed, width=20))
         for line in lines:
             self.assertIn(f"tried     {line}\n", printed.getvalue())
+
+    def test_a_partition(self) -> None:
+        """How many are silent, since when, and what to do; nothing where there is none."""
+        status = ring_statuses(2)[0]
+        printed = io.StringIO()
+        show(status, Console(file=printed, width=20))
+        self.assertNotIn("silent", printed.getvalue())
+        for silent, told in ((1, "1 node that"), (40, "40 nodes that")):
+            parted = msgspec.structs.replace(status, silent=silent, silent_since=1_800_000_000)
+            self.assertEqual(as_json(parted)["silent"], silent)
+            self.assertEqual(as_json(parted)["silent_since"], 1_800_000_000)
+            printed = io.StringIO()
+            show(parted, Console(file=printed, width=20))
+            line = f"silent    {told} went silent together at 2027-01-15 08:00 UTC: "
+            self.assertIn(line, printed.getvalue())
+            self.assertIn("become one by themselves", printed.getvalue())
 
 
 class Failing(TestCase):

@@ -474,3 +474,15 @@ class KnowledgeTests(SessionTestCase):
         self.assertEqual(len(status.positions), 4)
         held = [self.client(at).ask(GetStatus()) for at in range(5)]
         self.assertEqual(sum(s.items for s in held if isinstance(s, StatusInfo)), 3)
+        self.assertEqual((status.silent, status.silent_since), (0, 0))
+
+    def test_status_in_a_part_of_the_network(self) -> None:
+        """Those that died together are told of, and since when."""
+        before = self.network.clock.seconds()
+        for node in self.nodes[2:]:
+            node.kill()
+        self.network.run(60.0)
+        status = self.client(0).ask(GetStatus())
+        assert isinstance(status, StatusInfo)
+        self.assertEqual((status.silent, status.members), (3, 2))
+        self.assertTrue(before <= status.silent_since <= self.network.clock.seconds())

@@ -174,6 +174,8 @@ CLIENT_SAMPLES: tuple[Message, ...] = (
         345_678,
         "alone",
         ("seed a.example:6512: nobody there",),
+        40,
+        HOURS * 3600,
     ),
     client.GetStatus(),
     client.BlobStored("stored", 5, 8),

@@ -233,8 +233,10 @@ export type NetworkInfo = MessageOf<typeof NetworkInfo>;
 export const GetNetwork = request("GetNetwork", 281, {}, NetworkInfo);
 
 /**
- * What anyone may know of this node. `state`: joining, member, alone, draining, full. `tried`: of a
- * node that is alone, whom it tried to reach last, and why that failed.
+ * What anyone may know of this node. `state`: joining, member, alone, leaving, draining, full,
+ * damaged. `tried`: of a node that is alone, whom it tried to reach last, and why that failed.
+ * `silent`: so many nodes went silent about the same time and are still gone, since `silentSince`
+ * (unix seconds; 0 where there are none).
  */
 export const StatusInfo = message("StatusInfo", 282, {
   nodeId: bytes32,
@@ -249,6 +251,8 @@ export const StatusInfo = message("StatusInfo", 282, {
   bytes: u63,
   state: word,
   tried: optional(list(line, 8), []),
+  silent: optional(u32, 0),
+  silentSince: optional(u63, 0),
 });
 export type StatusInfo = MessageOf<typeof StatusInfo>;
 
