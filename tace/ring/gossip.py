@@ -122,8 +122,9 @@ class Gossip:
     async def _forget_round(self) -> None:
         """Who is over is known no more, neither here nor on the disk."""
         gone = self._membership.forget_expired(self._links.up())
-        for node in gone:
-            self._heard.pop(node, None)
+        # Also of those who left a full table for others.
+        for node in [n for n in self._heard if self._membership.record_of(n) is None]:
+            del self._heard[node]
         if gone:
             await self._store.forget_peers(gone)
 

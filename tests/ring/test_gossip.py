@@ -11,7 +11,7 @@ from tace.errors import ForgedRecord
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ring.bootstrap import FIND_SECONDS
-from tace.ring.gossip import SAVE_SECONDS
+from tace.ring.gossip import FORGET_SECONDS, SAVE_SECONDS
 from tace.seams import KnownPeer
 from tace.wire.fields import MemberField
 from tace.wire.peer import GetMembers, GetRecords, Members, Records
@@ -207,6 +207,18 @@ class MemoryTests(GossipTestCase):
         one.core.membership.found_dead(other.id)
         self.network.run(30.0)
         self.assertEqual(self.network.result(one.store.load_peers()), [])
+
+    def test_who_left_a_full_table(self) -> None:
+        """Nothing of it stays here."""
+        self.network = MemoryNetwork(seed=26)
+        one, other = self.network.ring(2)
+        one.core.membership.take_in(self.ghost(1))
+        self.network.run(SAVE_SECONDS)
+        other.kill()
+        self.assertIn(other.id, one.core.gossip._heard)
+        one.core.membership.table.remove(other.id)
+        self.network.run(2 * FORGET_SECONDS)
+        self.assertNotIn(other.id, one.core.gossip._heard)
 
     def test_a_damaged_memory_does_no_harm(self) -> None:
         """Garbage, another network's records, the own record: passed over."""

@@ -16,7 +16,8 @@ from tests.smoke.stage.nodes import free_ports
 from tests.smoke.stage.people import Recipient, Sender
 
 NODES = 5
-FORMS_WITHIN_SECONDS = 10.0
+FORMS_WITHIN_SECONDS = 30.0
+"""On a machine that does other things meanwhile; on one at rest it takes about 4 s."""
 KEPT = ("url", "peer_port", "data_dir", "node_id")
 
 
@@ -24,7 +25,7 @@ class RingOfFive(SmokeCase):
     """``tace network --nodes 5``, which is what ``scripts/run --nodes 5`` runs."""
 
     async def test_start_and_start_again(self) -> None:
-        """One ring within 10 s, from nothing and from its data; a message of the first life is
+        """One ring in good time, from nothing and from its data; a message of the first life is
         there in the second.
         """
         base = Path(self.mktemp()).absolute()

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred
 
 from tace.errors import StoreError
 from tace.seams import Put, StoreHealth, StoreState
-from tace.storage.mending.sqlite import finish, mend, unread_frames
+from tace.storage.mending import sqlite as mending
+from tace.storage.mending.sqlite import _reading, finish, mend, unread_frames
 from tace.storage.schema.sqlite import PAGE_BYTES, connect, packaged_steps, prepare
 from tace.storage.sqlite import MAX_MENDS, SqliteStore
 from tests.storage.files import StoreFiles, Tally
@@ -169,6 +170,59 @@ class MendingTests(StoreFiles):
         self.assertEqual(counters.of("store_damage_total", what="envelope"), LETTERS)
         totals = self.result(store.totals())
         self.assertEqual((totals.tombstones, totals.records, totals.blobs), (52, 8, 3))
+
+    def test_the_root_of_any_table(self) -> None:
+        """Costs a few reads, not one for each row that there might be: also where the table was
+        empty, and where its indexes are garbage as well."""
+        whole = self.path.read_bytes()
+        tables = self.names("table")
+        self.assertGreater(len(tables), 8)
+        for table in tables:
+            for alone in (True, False):
+                self.path.write_bytes(whole)
+                gone = self.pages_of(table)[:1]
+                if not alone:
+                    gone += [page for i in self.names("index", table) for page in self.pages_of(i)]
+                self.spoil(gone)
+                reads = self.mended_with()
+                self.assertLess(reads, 6000, (table, alone))
+
+    def test_the_ends_of_a_table_without_its_indexes(self) -> None:
+        """Nothing tells how many rows there were: those in the middle are found all the same."""
+        leaves = self.pages_of("envelope")[1:]
+        indexes = [page for i in self.names("index", "envelope") for page in self.pages_of(i)]
+        self.spoil([*leaves[:20], *leaves[-20:], *indexes, *self.pages_of("sqlite_sequence")])
+        self.mended_with()
+        store = self.open()
+        self.assertEqual(len(self.waiting(store)), LETTERS - 40)
+
+    def names(self, kind: str, table: str = "") -> list[str]:
+        """Of the tables, or of the indexes of one."""
+        with closing(sqlite3.connect(self.path)) as other:
+            rows = other.execute(
+                "SELECT name FROM sqlite_schema WHERE type = ? AND tbl_name LIKE ?"
+                " AND name NOT LIKE 'sqlite_sequence'",
+                (kind, table or "%"),
+            )
+            return [name for (name,) in rows]
+
+    def mended_with(self) -> int:
+        """Mend it; how many statements were run on the damaged file."""
+        statements = 0
+
+        def reading(path: Path) -> sqlite3.Connection:
+            def count(statement: str) -> None:
+                nonlocal statements
+                statements += 1
+
+            source = _reading(path)
+            source.set_trace_callback(count)
+            return source
+
+        self.patch(mending, "_reading", reading)
+        mend(self.path, packaged_steps())
+        self.patch(mending, "_reading", _reading)
+        return statements
 
     def test_a_flipped_bit(self) -> None:
         """In a body, where SQLite sees nothing: the envelope is not served as if it were whole."""

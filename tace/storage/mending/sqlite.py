@@ -34,7 +34,9 @@ from tace.storage.schema.sqlite import (
 
 _ROWS_A_COMMIT = 256
 _UNKNOWN_END = 1_000_000
-"""So many numbers are tried where nothing tells the last one."""
+"""So many numbers are tried at most where nothing but far rows tells of a last one."""
+_BLIND = 4096
+"""And so many where nothing at all does."""
 _PARTS = ("", "-wal")
 _MARK_AT = 68
 """Where the application id stands in a database (https://sqlite.org/fileformat.html, 1.3)."""
@@ -222,8 +224,8 @@ def _rows(
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise
-        if last is None:
-            last = _last(source, table, wanted)
+        if last is None or wanted > last:
+            last = _last(source, table, select, wanted)
         found = _next_readable(source, select, wanted, last)
         if found is None:
             return
@@ -243,8 +245,13 @@ def _next_readable(
     return None
 
 
-def _last(source: sqlite3.Connection, table: str, wanted: int) -> int:
-    """The highest number, as far as anything tells."""
+def _last(source: sqlite3.Connection, table: str, rows: str, wanted: int) -> int:
+    """The highest number, as far as anything tells.
+
+    Where all that can be read says that there is no row, that is so: a small table whose only page
+    is garbage has empty indexes beside it, and looking for rows in it takes seconds.
+    """
+    is_empty = False
     for select in (
         f"SELECT max(rowid) FROM {table}",  # noqa: S608
         f"SELECT max(seq) FROM sqlite_sequence WHERE name = '{table}'",  # noqa: S608
@@ -254,7 +261,19 @@ def _last(source: sqlite3.Connection, table: str, wanted: int) -> int:
             (last,) = source.execute(select).fetchone()
             if last is not None:
                 return int(last)
-    return wanted + _UNKNOWN_END
+            is_empty = True
+    return 0 if is_empty else _reached(source, rows, wanted)
+
+
+def _reached(source: sqlite3.Connection, rows: str, wanted: int) -> int:
+    """Up to where to look when neither the table nor an index says it: where some row behind what
+    cannot be read was reached."""
+    for power in range(_UNKNOWN_END.bit_length() - 1, 0, -1):
+        with suppress(sqlite3.DatabaseError):
+            found = source.execute(f"{rows} LIMIT 1", (wanted + (1 << power),)).fetchone()
+            if found is not None:
+                return min(int(found[0]), wanted + _UNKNOWN_END)
+    return wanted + _BLIND
 
 
 def _named(source: sqlite3.Connection, table: str) -> int:
