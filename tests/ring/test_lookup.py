@@ -178,7 +178,8 @@ class FindingTests(LookupTestCase):
                 asked.append(node)
                 self.clock.advance(0.05)
                 del self.links.instead[node]
-                return await self.links.call(node, request)
+                answer: Message = await self.links.call(node, request)
+                return answer
 
             self.links.instead = dict.fromkeys(self.everyone_but_me(), late)
             table._met.clear()
