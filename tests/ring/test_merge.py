@@ -60,6 +60,19 @@ class MergeTestCase(SynchronousTestCase):
         record = node.core.membership.current
         return MemberField(record.node_id, *record.freshness)
 
+    def newer(self, node: TestNode, **changes: Any) -> NodeRecord:
+        """What it may say of itself later."""
+        record = node.core.membership.current
+        fields: dict[str, Any] = {
+            "peer_addresses": record.peer_addresses,
+            "client_urls": record.client_urls,
+            "boot": record.boot,
+            "sequence": record.sequence + 1,
+            "position_mask": record.position_mask,
+            "expires_seconds": int(self.network.clock.seconds()) + 3600,
+        }
+        return NodeRecord.sign(node.key, self.network.settings.network_id, **{**fields, **changes})
+
     def silent(self, nodes: list[TestNode]) -> list[int]:
         return [node.core.merge.silent for node in nodes]
 
@@ -109,6 +122,8 @@ class AskingTests(MergeTestCase):
         self.assertEqual(counts, {})
         for node in self.there:
             merge.link_up(node.core.membership.current)
+        # Neither does it tell anybody of them.
+        self.assertIsNone(merge._telling)
         self.network.run(30.0)
         self.assertEqual(counts, {})
 
@@ -138,18 +153,7 @@ class AskingTests(MergeTestCase):
         """By its own word: nobody looks for it, and it is no part of a partition."""
         self.split()
         gone = self.there[0]
-        record = gone.core.membership.current
-        left = NodeRecord.sign(
-            gone.key,
-            self.network.settings.network_id,
-            peer_addresses=record.peer_addresses,
-            client_urls=record.client_urls,
-            boot=record.boot,
-            sequence=record.sequence + 1,
-            position_mask=record.position_mask,
-            expires_seconds=record.expires_seconds,
-            departure=Departure.LEFT,
-        )
+        left = self.newer(gone, departure=Departure.LEFT)
         self.here[0].core.membership.take_in(left)
         counts = self.asked(self.here[0])
         self.network.run(60.0)
@@ -160,17 +164,7 @@ class AskingTests(MergeTestCase):
         """Those of the latest record that is heard are asked when no record holds any more."""
         self.split()
         moved = self.there[0]
-        record = moved.core.membership.current
-        newer = NodeRecord.sign(
-            moved.key,
-            self.network.settings.network_id,
-            peer_addresses=("elsewhere:1",),
-            client_urls=(),
-            boot=record.boot,
-            sequence=record.sequence + 1,
-            position_mask=record.position_mask,
-            expires_seconds=record.expires_seconds,
-        )
+        newer = self.newer(moved, peer_addresses=("elsewhere:1",))
         merge = self.here[0].core.merge
         merge._news(newer)
         self.assertEqual(merge._dead.record_of(moved.id), newer)
@@ -267,6 +261,19 @@ class LastingTests(MergeTestCase):
         self.network.run(900.0)
         self.assertEqual(self.silent(self.here), [3, 3, 3])
         self.assertEqual(len(self.here[0].core.membership.table), 3)
+
+    def test_what_proves_nothing(self) -> None:
+        """A link to a node whose record does not hold, for its clock is far off, brings it back to
+        nobody; its word that it has left for good ends the looking."""
+        self.split()
+        old = self.there[0].core.membership.current
+        self.network.clock.rightNow += 26 * 3600.0
+        self.network.run(30.0)
+        here = self.here[0].core
+        here.merge.link_up(old)
+        self.assertEqual(here.merge.silent, 3)
+        here.membership.take_in(self.newer(self.there[1], departure=Departure.LEFT))
+        self.assertEqual(here.merge.silent, 2)
 
     def test_forgotten_after_a_week(self) -> None:
         """Then nobody asks for them, and nothing of them is on the disk."""
