@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from heapq import nsmallest
 from itertools import islice
 from random import Random
 from typing import Any
@@ -412,7 +413,8 @@ class RingMaintenance:
             self._settled = False
 
     async def _recover(self, index: int) -> None:
-        """No successor left: the nearest known place that answers; own places come last.
+        """No successor left: the nearest known place that answers and has joined; else any that
+        answers; own places come last.
 
         A node that has ever known another never silently becomes a ring of one: the places of
         others are tried first, and a node that is truly alone keeps asking through its seeds.
@@ -425,10 +427,11 @@ class RingMaintenance:
         ]
         others = [place for place in places if place.node != self._own]
         nearest = others[:MAX_STEPS_PER_ROUND]
-        # In a network that starts as a whole nobody has joined anything.
-        for joined in (True, False):
-            for start in range(0, len(nearest), ASKED_AT_ONCE):
-                asked = nearest[start : start + ASKED_AT_ONCE]
+        # Where many join at once nobody near has joined yet, but those who have been up for longest
+        # have; in a network that starts as a whole nobody has joined anything.
+        for few, joined in ((nearest, True), (self._longest_up(others), True), (nearest, False)):
+            for start in range(0, len(few), ASKED_AT_ONCE):
+                asked = few[start : start + ASKED_AT_ONCE]
                 heard = await self._first_to_answer(asked, joined=joined)
                 if heard is not None:
                     self._adopt(index, *heard)
@@ -436,6 +439,16 @@ class RingMaintenance:
         heard = await self._first_to_answer([*places[:1], own])
         if heard is not None:
             self._adopt(index, *heard)
+
+    def _longest_up(self, places: Sequence[Place]) -> list[Place]:
+        """Of the nodes that say that they started first, the first place of each among these."""
+        first = {place.node: place for place in reversed(places)}
+        started = (
+            (record.boot, node)
+            for node in first
+            if (record := self._membership.record_of(node)) is not None
+        )
+        return [first[node] for _, node in nsmallest(ASKED_AT_ONCE, started)]
 
     # -- join ------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from tace.errors import LocalExhaustion, RateLimited, Refusal, TooMany, Unauthor
 from tace.identity.keys import SigningKey
 from tace.identity.node_record import NodeRecord
 from tace.ids import NodeId, Place, between, distance
+from tace.ring import maintenance
 from tace.ring.maintenance import RingMaintenance
 from tace.ring.pointers import Pointers
 from tace.wire.fields import PlaceField
@@ -287,6 +288,40 @@ class JoiningTests(MaintenanceTestCase):
         found = self.first_joined(ring, [head, joined])
         assert found is not None
         self.assertEqual(found[0], joined)
+
+    def test_where_nobody_near_has(self) -> None:
+        """One of those who have been up for longest is joined through; only where they have not
+        joined either, as in a network that starts as a whole, one that has not."""
+        self.patch(maintenance, "MAX_STEPS_PER_ROUND", 1)
+        oldest, young, last = self.nodes
+        self.liar = young
+        self.answer_with(lambda ring: Ring(ring.index, False, b""))
+        ring = last.core.ring
+        nearest = {
+            index: place
+            for index, pointers in ring._pointers.items()
+            if (place := self.nearest_other(last, pointers)).node == young.id
+        }
+        self.assertTrue(nearest)
+        for index in nearest:
+            self.recover(ring, index)
+            head = ring._pointers[index].successor
+            assert head is not None
+            self.assertEqual(head.node, oldest.id)
+        self.liar = oldest
+        self.answer_with(lambda ring: Ring(ring.index, False, b""))
+        for index, place in nearest.items():
+            self.recover(ring, index)
+            self.assertEqual(ring._pointers[index].successor, place)
+
+    def nearest_other(self, node: TestNode, pointers: Pointers) -> Place:
+        walk = node.core.membership.table.clockwise(pointers.position)
+        return next(place for _, place in walk if place.node != node.id)
+
+    def recover(self, ring: RingMaintenance, index: int) -> None:
+        ring._heard.clear()
+        ring._drop(index, ())
+        self.network.result(Deferred.fromCoroutine(ring._recover(index)))
 
     def first_joined(self, ring: RingMaintenance, places: list[Place]) -> tuple[Place, Ring] | None:
         ring._heard.clear()
