@@ -1,7 +1,7 @@
 """Runs of the whole table that have ended, kept on disk: a table that takes hours goes on later.
 
 A run is known by its scenario, parameters and seed, and by the program: one line of the package
-changed, and it is played anew.
+changed, and it is played anew. What an older program did can still be shown, under its name.
 """
 
 from __future__ import annotations
@@ -23,10 +23,19 @@ SOURCES = "*.py"
 
 @dataclass(frozen=True, slots=True)
 class KeptRun:
-    """What one run came to, and what it cost."""
+    """What one run came to, and what it cost.
+
+    :ivar program: which program it was, in eight hex digits of its digest.
+    """
 
     report: Report
     cpu_seconds: float
+    program: str
+
+
+def program_name(digest: bytes) -> str:
+    """Of a program, for people."""
+    return digest.hex()[:8]
 
 
 def program_digest(package: Path | None = None) -> bytes:
@@ -57,10 +66,19 @@ class KeptRuns:
 
     def get(self, row: Row, seed: int) -> KeptRun | None:
         """None where it was not played, or its file is not to be read."""
-        try:
-            return msgspec.json.decode(self._file(row, seed).read_bytes(), type=KeptRun)
-        except (OSError, msgspec.MsgspecError):
-            return None
+        return _read(self._file(row, seed))
+
+    def latest(self, row: Row, seed: int) -> KeptRun | None:
+        """That of this program, or of the program that played it last; None where none has."""
+        found = self.get(row, seed)
+        if found is not None:
+            return found
+        paths = self._directory.glob(f"{_name(row, seed)}-*.json")
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+            found = _read(path)
+            if found is not None:
+                return found
+        return None
 
     def put(self, row: Row, seed: int, run: KeptRun) -> None:
         """Whole or not at all. :raises click.ClickException: it cannot be written."""
@@ -73,6 +91,17 @@ class KeptRuns:
             raise click.ClickException(f"{path}: {error.strerror}") from error
 
     def _file(self, row: Row, seed: int) -> Path:
-        state = sha256(self._program)
-        state.update(msgspec.json.encode((row.scenario, row.parameters, seed)))
-        return self._directory / f"{row.scenario}-{seed}-{state.hexdigest()[:16]}.json"
+        return self._directory / f"{_name(row, seed)}-{self._program.hex()[:16]}.json"
+
+
+def _name(row: Row, seed: int) -> str:
+    """Of all files of that run, whatever the program."""
+    state = sha256(msgspec.json.encode((row.scenario, row.parameters, seed)))
+    return f"{row.scenario}-{seed}-{state.hexdigest()[:8]}"
+
+
+def _read(path: Path) -> KeptRun | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=KeptRun)
+    except (OSError, msgspec.MsgspecError):
+        return None

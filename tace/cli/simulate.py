@@ -101,7 +101,8 @@ def _list_of_scenarios() -> str:
 @click.option(
     "--so-far",
     is_flag=True,
-    help="With --all and --keep: play nothing, write the table of the runs that are kept.",
+    help="With --all and --keep: play nothing, write the table of the runs that are kept, each with"
+    " the program that played it.",
 )
 @click.pass_context
 def command(

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from tace import __version__
-from tace.cli.kept_runs import KeptRun, KeptRuns
+from tace.cli.kept_runs import KeptRun, KeptRuns, program_digest, program_name
 from tace.cli.measuring import ProgressScreen
 from tace.simulation.measurements import ROWS, Measured, Row, page
 from tace.simulation.report import Report
@@ -41,6 +41,7 @@ class Played:
     task: Task
     report: Report
     cpu_seconds: float
+    program: str
 
 
 def row_of(number: int, *, quick: bool) -> Row:
@@ -51,9 +52,10 @@ def row_of(number: int, *, quick: bool) -> Row:
 def play_task(task: Task) -> Played:
     """Play one run to its end, in this process."""
     row = row_of(task.row, quick=task.quick)
+    program = program_name(program_digest())
     before = time.process_time()
     report = play_scenario(row.scenario, SCENARIOS[row.scenario], row.parameters, task.seed)
-    return Played(task, report, time.process_time() - before)
+    return Played(task, report, time.process_time() - before, program)
 
 
 def tasks(numbers: Sequence[int], *, quick: bool) -> Iterator[Task]:
@@ -91,7 +93,7 @@ def simulate_all(
     :param jobs: runs at a time, each in a process of its own.
     :param only: scenarios whose rows are played; all where there are none.
     :param kept: where runs that have ended are kept; those that are there are not played.
-    :param play: False: nothing is played; the page is of what is kept.
+    :param play: False: nothing is played; the page is of what is kept, also by older programs.
     :raises click.ClickException: the page, or a run, cannot be written.
     :raises KeyboardInterrupt: by SIGINT; no page is written.
     """
@@ -134,11 +136,12 @@ def _all_played(
     for task in todo:
         run = None
         if kept is not None:
-            run = kept.get(row_of(task.row, quick=task.quick), task.seed)
+            row = row_of(task.row, quick=task.quick)
+            run = kept.get(row, task.seed) if play else kept.latest(row, task.seed)
         if run is None:
             left.append(task)
         else:
-            yield Played(task, run.report, run.cpu_seconds)
+            yield Played(task, run.report, run.cpu_seconds, run.program)
     if not left or not play:
         return
     # The longest begin first: else the last one has a core for itself and the others are idle.
@@ -148,7 +151,7 @@ def _all_played(
         for played in pool.imap_unordered(play_task, left):
             if kept is not None:
                 task = played.task
-                run = KeptRun(played.report, played.cpu_seconds)
+                run = KeptRun(played.report, played.cpu_seconds, played.program)
                 kept.put(row_of(task.row, quick=task.quick), task.seed, run)
             yield played
 
@@ -156,7 +159,12 @@ def _all_played(
 def _measured(row: Row, runs: list[Played]) -> Measured:
     # They come in the order in which they ended; the page is to be the same each time.
     runs.sort(key=lambda played: played.task.seed)
-    return Measured(row, tuple(p.report for p in runs), sum(p.cpu_seconds for p in runs))
+    return Measured(
+        row,
+        tuple(p.report for p in runs),
+        sum(p.cpu_seconds for p in runs),
+        tuple(sorted({p.program for p in runs})),
+    )
 
 
 def _told(measured: Measured) -> str:

@@ -311,11 +311,13 @@ class Measured:
 
     :ivar reports: of the runs that have ended.
     :ivar cpu_seconds: what these cost together.
+    :ivar programs: which have played them.
     """
 
     row: Row
     reports: tuple[Report, ...]
     cpu_seconds: float
+    programs: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -364,13 +366,15 @@ def page(rows: Sequence[Measured], *, version: str, quick: bool) -> Iterator[str
         )
         yield f"| {measured.row.case} | {measured.row.must} | {texts} | {measured.verdict} |"
     yield ""
-    yield "| case | nodes | seeds | virtual time | CPU | command |"
-    yield "|---|---|---|---|---|---|"
+    yield "A program is named by its digest: with every line that is changed it is another one."
+    yield ""
+    yield "| case | nodes | seeds | virtual time | CPU | program | command |"
+    yield "|---|---|---|---|---|---|---|"
     for measured in rows:
         row = measured.row
         virtual = sum(report.virtual_seconds for report in measured.reports)
         seeds = f"{row.seeds}" if measured.finished else f"{len(measured.reports)} of {row.seeds}"
         yield (
             f"| {row.case} | {row.parameters.nodes:,} | {seeds} | {virtual:,.0f} s |"
-            f" {measured.cpu_seconds:,.0f} s | `{row.command}` |"
+            f" {measured.cpu_seconds:,.0f} s | {' '.join(measured.programs)} | `{row.command}` |"
         )

@@ -10,7 +10,7 @@ import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from tace.cli.kept_runs import KeptRuns, program_digest
+from tace.cli.kept_runs import KeptRuns, program_digest, program_name
 from tace.cli.main import main
 from tace.cli.simulate_all import play_task, row_of, simulate_all, tasks
 from tace.simulation import measurements
@@ -150,7 +150,13 @@ class Table(SynchronousTestCase):
             simulate_all(written, quick=True, jobs=1, only=only, kept=kept, play=False)
         )
         self.assertEqual(len(list(directory.iterdir())), 1)
+        mine = written.read_text()
+        # So it is with a later program, which has played nothing: the older one is named.
+        later = KeptRuns(directory, b"2")
+        simulate_all(written, quick=True, jobs=1, only=only, kept=later, play=False)
+        self.assertEqual(written.read_text(), mine)
         text = written.read_text()
+        self.assertIn(f"| {program_name(program_digest())} | `tace simulate join-storm", text)
         self.assertEqual(text.count("| held |"), 1)
         self.assertEqual(text.count("| **not finished** |"), 1)
 
