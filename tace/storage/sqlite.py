@@ -264,7 +264,7 @@ class SqliteStore:
         await mender.stop()
         try:
             self._open()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             health = StoreHealth(StoreState.FAILING, f"cannot be opened again: {error}; restart")
         self._mending = None
         self._become(health)

@@ -196,6 +196,23 @@ class MendingTests(StoreFiles):
         store = self.open()
         self.assertEqual(len(self.waiting(store)), LETTERS - 40)
 
+    def test_the_ends_of_a_table_that_does_not_count_its_numbers(self) -> None:
+        """No more is known of it than of one whose count is damaged: it is not taken for empty."""
+        store = self.open()
+        many = [letter(7000 + n) for n in range(400)]
+        self.result(store.put_tombstones([it.tombstone for it in many], NOW))
+        self.result(store.close())
+        leaves = self.pages_of("tombstone")[1:]
+        indexes = [page for i in self.names("index", "tombstone") for page in self.pages_of(i)]
+        with closing(sqlite3.connect(self.path)) as other:
+            rows = [row for (row,) in other.execute("SELECT rowid FROM tombstone ORDER BY rowid")]
+        self.assertGreater(len(leaves), 8)
+        self.spoil([leaves[1], leaves[-1], *indexes])
+        self.mended_with()
+        with closing(sqlite3.connect(self.path)) as other:
+            (kept,) = other.execute("SELECT count(*) FROM tombstone").fetchone()
+        self.assertGreater(kept, len(rows) * (len(leaves) - 3) // len(leaves))
+
     def names(self, kind: str, table: str = "") -> list[str]:
         """Of the tables, or of the indexes of one."""
         with closing(sqlite3.connect(self.path)) as other:
@@ -224,6 +241,21 @@ class MendingTests(StoreFiles):
         self.patch(mending, "_reading", _reading)
         return statements
 
+    def test_a_disk_that_is_gone_when_it_is_mended(self) -> None:
+        """The store says so, and does not wait for a mending that is over."""
+        self.spoil(self.pages_of("envelope")[40:60])
+        store = self.open()
+
+        def gone() -> None:
+            raise OSError("no such device")
+
+        self.patch(store, "_open", gone)
+        listed = store.get_envelopes(mailbox(1), [it.envelope.id for it in self.letters], NOW)
+        with self.assertRaises(StoreError):
+            self.result(listed)
+        self.becomes(store, StoreState.FAILING)
+        self.assertIn("no such device; restart", store.health.detail)
+
     def test_a_flipped_bit(self) -> None:
         """In a body, where SQLite sees nothing: the envelope is not served as if it were whole."""
         content = bytearray(self.path.read_bytes())
@@ -245,6 +277,32 @@ class MendingTests(StoreFiles):
         totals = self.result(store.totals())
         self.assertEqual((totals.tombstones, totals.records, totals.blobs), (52, 8, 3))
         self.assertEqual(self.result(store.next_boot(NOW)), int(NOW) + 1)
+
+    def test_any_page_of_the_schema(self) -> None:
+        """It does not fit on the first page; the others are kept a second time, too."""
+        whole = self.path.read_bytes()
+        pages = self.schema_pages()
+        self.assertGreater(len(pages), 1)
+        for gone in (*([page] for page in pages), [1, *pages]):
+            self.path.write_bytes(whole)
+            self.spoil(gone)
+            counters = Tally()
+            store = self.open(counters=counters)
+            self.assertEqual(len(self.waiting(store)), LETTERS)
+            totals = self.result(store.totals())
+            self.assertEqual((totals.tombstones, totals.records, totals.blobs), (52, 8, 3))
+            self.result(store.close())
+
+    def schema_pages(self) -> list[int]:
+        """Those below the first one."""
+        first = self.path.read_bytes()[:PAGE_BYTES]
+        self.assertEqual(first[100], 5)
+        cells = int.from_bytes(first[103:105])
+        at = [int.from_bytes(first[112 + 2 * n : 114 + 2 * n]) for n in range(cells)]
+        return [
+            *(int.from_bytes(first[start : start + 4]) for start in at),
+            int.from_bytes(first[108:112]),
+        ]
 
     def test_a_bit_of_the_header(self) -> None:
         """Any one: the store opens, and has everything."""

@@ -1,14 +1,17 @@
 """The first page of the database, kept a second time: without it nothing of the file can be read.
 
 It has the header and the schema, so it changes when the schema does; the rest of its header, such
-as the list of free pages, is of no use to who only reads. See https://sqlite.org/fileformat.html,
-section 1.3, for the offsets.
+as the list of free pages, is of no use to who only reads. Where the schema does not fit on it, the
+other pages of the schema are kept behind it, each after its number (4 bytes). See
+https://sqlite.org/fileformat.html, sections 1.3 and 1.6, for the offsets.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tace.storage.schema.sqlite import APPLICATION_ID, PAGE_BYTES, sync_directory
 
@@ -19,6 +22,12 @@ _SCHEMA = ((40, 44), (60, 64))
 _VALID_FOR = slice(92, 96)
 """The size in the header counts where this equals the change counter; else that of the file."""
 _MARK = slice(68, 72)
+_NUMBER_BYTES = 4
+_HEADER_BYTES = 100
+"""Of the file, before the first page's own."""
+_INTERIOR = 5
+"""The type of a page of a table that names other pages."""
+_MAX_SCHEMA_PAGES = 64
 
 
 def _kept_at(path: Path) -> Path:
@@ -26,11 +35,46 @@ def _kept_at(path: Path) -> Path:
 
 
 def _kept(path: Path) -> bytes | None:
+    """The first page, and whatever stands behind it."""
     try:
-        page = _kept_at(path).read_bytes()
+        pages = _kept_at(path).read_bytes()
     except FileNotFoundError:
         return None
-    return page if len(page) == PAGE_BYTES and _is_ours(page) else None
+    whole = len(pages) % (_NUMBER_BYTES + PAGE_BYTES) == PAGE_BYTES
+    return pages if whole and _is_ours(pages) else None
+
+
+def _others(pages: bytes) -> Iterator[tuple[int, bytes]]:
+    """The pages behind the first one, each with its number."""
+    for at in range(PAGE_BYTES, len(pages), _NUMBER_BYTES + PAGE_BYTES):
+        body = at + _NUMBER_BYTES
+        yield int.from_bytes(pages[at:body]), pages[body : body + PAGE_BYTES]
+
+
+def _schema_pages(file: BinaryIO) -> bytes:
+    """All pages of the schema, as they are kept; fewer than a page where there is none."""
+    first = file.read(PAGE_BYTES)
+    kept = bytearray(first)
+    below = _children(first, _HEADER_BYTES)
+    while below and len(kept) < _MAX_SCHEMA_PAGES * PAGE_BYTES:
+        number = below.pop(0)
+        file.seek((number - 1) * PAGE_BYTES)
+        page = file.read(PAGE_BYTES)
+        kept += number.to_bytes(_NUMBER_BYTES) + page
+        below += _children(page, 0)
+    return bytes(kept)
+
+
+def _children(page: bytes, header: int) -> list[int]:
+    """The pages that a page of a table names."""
+    if len(page) < PAGE_BYTES or page[header] != _INTERIOR:
+        return []
+    cells = int.from_bytes(page[header + 3 : header + 5])
+    found = []
+    for n in range(cells):
+        at = int.from_bytes(page[header + 12 + 2 * n : header + 14 + 2 * n])
+        found.append(int.from_bytes(page[at : at + 4]))
+    return [*found, int.from_bytes(page[header + 8 : header + 12])]
 
 
 def _is_ours(page: bytes) -> bool:
@@ -38,12 +82,13 @@ def _is_ours(page: bytes) -> bool:
 
 
 def keep_first_page(path: Path) -> None:
-    """A copy of it, on disk when this returns; of a sound database that nobody has open.
+    """A copy of it and of the rest of the schema, on disk when this returns; of a sound database
+    that nobody has open.
 
     :raises OSError: the disk refuses.
     """
     with path.open("rb") as file:
-        page = file.read(PAGE_BYTES)
+        page = _schema_pages(file)
     if _kept(path) == page or len(page) < PAGE_BYTES:
         return
     new = _kept_at(path).with_name(_kept_at(path).name + ".new")
@@ -85,9 +130,9 @@ def repair_header(path: Path) -> bool:
 
 
 def restore_first_page(path: Path) -> bool:
-    """Put the copy in its place, for reading alone; False where there is none.
+    """Put the copies in their places, for reading alone; False where there are none.
 
-    What stood there is kept as ``NAME.first-page.damaged``.
+    What stood in the place of the first is kept as ``NAME.first-page.damaged``.
 
     :raises OSError: the disk refuses.
     """
@@ -99,9 +144,12 @@ def restore_first_page(path: Path) -> bool:
             file.read(PAGE_BYTES)
         )
         file.seek(0)
-        page = bytearray(kept)
+        page = bytearray(kept[:PAGE_BYTES])
         page[_VALID_FOR] = bytes(4)
         file.write(page)
+        for number, other in _others(kept):
+            file.seek((number - 1) * PAGE_BYTES)
+            file.write(other)
         file.flush()
         os.fsync(file.fileno())
     return True

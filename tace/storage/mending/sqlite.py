@@ -254,7 +254,6 @@ def _last(source: sqlite3.Connection, table: str, rows: str, wanted: int) -> int
     is_empty = False
     for select in (
         f"SELECT max(rowid) FROM {table}",  # noqa: S608
-        f"SELECT max(seq) FROM sqlite_sequence WHERE name = '{table}'",  # noqa: S608
         *(f"SELECT max(+rowid) FROM {table} INDEXED BY {i}" for i in _indexes(source, table)),  # noqa: S608
     ):
         with suppress(sqlite3.DatabaseError):
@@ -262,7 +261,15 @@ def _last(source: sqlite3.Connection, table: str, rows: str, wanted: int) -> int
             if last is not None:
                 return int(last)
             is_empty = True
-    return 0 if is_empty else _reached(source, rows, wanted)
+    if is_empty:
+        return 0
+    # It says nothing of tables whose numbers are not counted there.
+    counted = f"SELECT max(seq) FROM sqlite_sequence WHERE name = '{table}'"  # noqa: S608
+    with suppress(sqlite3.DatabaseError):
+        (last,) = source.execute(counted).fetchone()
+        if last is not None:
+            return int(last)
+    return _reached(source, rows, wanted)
 
 
 def _reached(source: sqlite3.Connection, rows: str, wanted: int) -> int:
